@@ -1,0 +1,371 @@
+-- The wall itself: the keys of the seal, the liveness rows, and the functions that every policy calls.
+-- The schema `rowhouse` exists already: the history of migrations lives in it.
+--
+-- The path of a context:
+--   the process mints a ticket (a context under the ticket key)  ->  enter(ticket) verifies it, reads one
+--   liveness row, and writes four settings of the transaction  ->  bound_tenant() believes these settings only
+--   while their seal, a MAC under a key that never leaves this database, fits them and this transaction.
+--
+-- Tables here belong to rowhouse_owner, functions to rowhouse_definer: see roles.sql.
+--
+-- Two kinds of function bodies: `return ..` and `begin atomic` are parsed here, once, so their names mean for ever
+-- what they mean today. plpgsql is parsed under the caller's search_path: there, either the function sets its own, or
+-- (bound_tenant, enter: a SET clause costs them too much) every name, type and operator is qualified, and no syntax
+-- stands that looks an operator up by itself (CASE x WHEN, IN, BETWEEN, NULLIF, IS DISTINCT FROM).
+
+revoke create on schema public from public;
+do $$
+begin
+  execute format('revoke temporary on database %I from public', current_database());
+end
+$$;
+
+create schema rowhouse_private authorization rowhouse_owner;
+grant usage on schema rowhouse to public;
+grant usage on schema rowhouse_private to rowhouse_definer, rowhouse_sealer;
+grant create on schema rowhouse, rowhouse_private to rowhouse_definer; -- taken back at the end of each migration
+alter default privileges for role rowhouse_definer revoke execute on functions from public;
+
+set local role rowhouse_owner;
+
+-- Exactly one row, so that a policy reads it without an index. A rotation moves each key to `old_`: what was
+-- sealed or minted under it stays good until the next rotation.
+create table rowhouse_private.keyring (
+  single boolean not null default true constraint keyring_pkey primary key constraint keyring_one_row check (single),
+  ticket_head bytea not null constraint keyring_ticket_head_2_bytes check (octet_length(ticket_head) = 2), -- version, key id
+  ticket_key bytea not null constraint keyring_ticket_key_64_bytes check (octet_length(ticket_key) = 64),
+  seal_key bytea not null constraint keyring_seal_key_64_bytes check (octet_length(seal_key) = 64),
+  old_ticket_head bytea,
+  old_ticket_key bytea,
+  old_seal_key bytea,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+grant select, insert, update on rowhouse_private.keyring to rowhouse_definer;
+grant select (ticket_head, ticket_key) on rowhouse_private.keyring to rowhouse_sealer;
+
+-- What `enter` needs to know of a caller, in one row: may this principal, with this credential, enter this tenant
+-- now, and as what. Kept by triggers, in the transaction that changes a member, key, project or tenant.
+create table rowhouse_private.liveness (
+  tenant_id uuid not null,
+  principal_id uuid not null,
+  credential_id uuid not null, -- the API key or session; the nil UUID when an embedding service vouches for the caller
+  kind text not null,
+  tenant_state text not null default 'active', -- or the SQLSTATE with which to refuse
+  own_state text not null default 'RH005',     -- likewise, for the principal and its credential
+  expires_at timestamptz not null default 'infinity',
+  access text not null default 'r', -- 'r' or 'w': the most that a ticket can ask for
+  role text not null default 'none',
+  user_id uuid,
+  projects uuid[] not null default '{}',
+  principals uuid[] not null default '{}',
+  packed text not null default '',      -- app.context for a ticket that asks to write: access;role;{projects};{principals}
+  packed_read text not null default '', -- app.context for a ticket that asks to read
+  state text not null generated always as (case
+    when tenant_state <> 'active' then tenant_state
+    when own_state <> 'active' then own_state
+    when kind = 'system' then 'system' -- to be looked at more closely: it may enter from a platform login only
+    else 'active'
+  end) stored,
+  tenant_text text not null generated always as (tenant_id::text) stored,
+  user_text text not null generated always as (coalesce(user_id::text, '')) stored,
+  -- bytes 2 to 49 of the ticket, so that `enter` finds the row without taking the ticket apart
+  lookup bytea not null generated always as (uuid_send(tenant_id) || uuid_send(principal_id) || uuid_send(credential_id)) stored,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint liveness_pkey primary key (tenant_id, principal_id, credential_id),
+  constraint liveness_lookup unique (lookup)
+) with (fillfactor = 80);
+grant select, insert, update, delete on rowhouse_private.liveness to rowhouse_definer;
+
+set local role rowhouse_definer;
+
+-- 64 random bytes; gen_random_uuid() draws from the same strong source as pgcrypto.
+create function rowhouse_private.new_key() returns bytea
+language sql volatile
+return sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
+  || sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+
+-- The seal over a context of this transaction. The message is unambiguous: a tenant is checked to be a UUID by whoever
+-- reads it, and neither a user's id nor the packed context holds a slash. In plpgsql because there a key stays a
+-- variable: as argument of an SQL-language function it becomes a constant of a plan that the caller can print (18).
+create function rowhouse_private.seal(key bytea, tenant text, user_id text, context text) returns text
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return encode(sha256(key || timestamptz_send(transaction_timestamp())
+    || textsend(tenant || user_id || '/' || context) || key), 'hex');
+end
+$$;
+
+-- Why this transaction's context is not believed. Only called when the seal did not fit the current key; it answers
+-- only when it fits the key before, and raises otherwise.
+create function rowhouse_private.second_look() returns text
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  ring rowhouse_private.keyring;
+begin
+  if coalesce(current_setting('app.tenant_id', true), '') = '' then
+    raise exception 'no tenant is bound to this transaction'
+      using errcode = 'RH001', hint = 'Begin with: select rowhouse.enter(ticket)';
+  end if;
+  select * into strict ring from rowhouse_private.keyring;
+  if sha256(textsend(current_setting('app.seal', true))) = sha256(textsend(rowhouse_private.seal(ring.old_seal_key,
+    current_setting('app.tenant_id', true), current_setting('app.user_id', true), current_setting('app.context', true))))
+  then
+    return current_setting('app.tenant_id', true);
+  end if;
+  raise exception 'the context of this transaction does not fit its seal' using errcode = 'RH002',
+    hint = 'The settings app.* were changed after rowhouse.enter(), or carried over from another transaction.';
+end
+$$;
+
+-- The tenant that this transaction may read. Every floor calls it, once per relation and statement: the hottest code
+-- here. The key is a variable of the function, never a constant of a plan nor a parameter of a query (plans can be
+-- printed by the caller). Both seals are hashed once more, so that the time to compare tells nothing of the right one.
+create function rowhouse.bound_tenant() returns uuid
+language plpgsql stable parallel safe security definer cost 10
+as $$
+declare
+  key pg_catalog.bytea;
+begin
+  select k.seal_key into key from rowhouse_private.keyring k;
+  return case
+    when pg_catalog.sha256(pg_catalog.textsend(pg_catalog.current_setting('app.seal', true)))
+      operator(pg_catalog.=) pg_catalog.sha256(pg_catalog.textsend(pg_catalog.encode(pg_catalog.sha256(
+        key
+        operator(pg_catalog.||) pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp())
+        operator(pg_catalog.||) pg_catalog.textsend(
+          pg_catalog.current_setting('app.tenant_id', true)
+          operator(pg_catalog.||) pg_catalog.current_setting('app.user_id', true)
+          operator(pg_catalog.||) '/'
+          operator(pg_catalog.||) pg_catalog.current_setting('app.context', true))
+        operator(pg_catalog.||) key), 'hex')))
+    then pg_catalog.current_setting('app.tenant_id', true)
+    else rowhouse_private.second_look()
+  end::pg_catalog.uuid;
+end
+$$;
+
+-- The tenant that this transaction may write to; raises under a context that may only read.
+create function rowhouse.writable_tenant() returns uuid
+language plpgsql stable parallel safe security definer cost 10
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  bound uuid := rowhouse.bound_tenant();
+begin
+  if starts_with(current_setting('app.context', true), 'w') then
+    return bound;
+  end if;
+  raise exception 'this context may only read' using errcode = 'RH006';
+end
+$$;
+
+-- The four below answer NULL or nothing when no tenant is bound, and raise when the context was tampered with.
+
+create function rowhouse.current_tenant() returns uuid
+language sql stable parallel safe
+return case when coalesce(current_setting('app.tenant_id', true), '') <> '' then rowhouse.bound_tenant() end;
+
+create function rowhouse.current_user_id() returns uuid
+language sql stable parallel safe
+return case when rowhouse.current_tenant() is not null then nullif(current_setting('app.user_id', true), '')::uuid end;
+
+create function rowhouse.current_projects() returns uuid[]
+language sql stable parallel safe
+return case
+  when rowhouse.current_tenant() is null then '{}'
+  else split_part(current_setting('app.context', true), ';', 3)
+end::uuid[];
+
+create function rowhouse.caller_principals() returns uuid[]
+language sql stable parallel safe
+return case
+  when rowhouse.current_tenant() is null then '{}'
+  else split_part(current_setting('app.context', true), ';', 4)
+end::uuid[];
+
+-- The caller itself, first among its principals: the actor of audit rows.
+create function rowhouse.current_principal() returns uuid
+language sql stable parallel safe
+return (rowhouse.caller_principals())[1];
+
+-- owner, admin, member, viewer; or key, tenant, job, system for callers that are not people.
+create function rowhouse.caller_role() returns text
+language sql stable parallel safe
+return case when rowhouse.current_tenant() is not null then split_part(current_setting('app.context', true), ';', 2) end;
+
+-- The default of every tenant_id. Deliberately unverified: WITH CHECK verifies once a statement, a default is
+-- evaluated once a row.
+create function rowhouse.default_tenant() returns uuid
+language sql stable parallel safe
+return nullif(current_setting('app.tenant_id', true), '')::uuid;
+
+-- Writes a context into this transaction, under its seal.
+create function rowhouse_private.open(tenant uuid, user_id uuid, context text) returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  key bytea;
+begin
+  select k.seal_key into strict key from rowhouse_private.keyring k;
+  return set_config('app.seal', rowhouse_private.seal(
+    key,
+    set_config('app.tenant_id', tenant::text, true),
+    set_config('app.user_id', coalesce(user_id::text, ''), true),
+    set_config('app.context', context, true)), true);
+end
+$$;
+
+-- All that `enter` has to say about a ticket, in order: nothing is said about a tenant before the tag was found good.
+-- `enter` itself only knows the plain case, and comes here for every other.
+create function rowhouse_private.enter_closely(ticket bytea) returns text
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  ring rowhouse_private.keyring;
+  live rowhouse_private.liveness;
+  key bytea;
+  project uuid;
+  nil constant uuid := '00000000-0000-0000-0000-000000000000';
+  packed text;
+begin
+  select * into ring from rowhouse_private.keyring;
+  if not found then
+    raise exception 'this database has lost the keys of its seal' using errcode = 'RH002',
+      hint = 'Restore rowhouse_private.keyring from a backup, or make new keys: rowhouse seal rotate';
+  end if;
+  key := case
+    when substring(ticket, 1, 2) = ring.ticket_head then ring.ticket_key
+    when substring(ticket, 1, 2) = ring.old_ticket_head then ring.old_ticket_key
+  end;
+  if (sha256(substring(ticket, 76)) = sha256(sha256(key || substring(ticket, 1, 75) || key))) is not true then
+    raise exception 'this is not a ticket, or its seal does not fit' using errcode = 'RH002',
+      hint = 'A ticket is good under the current ticket key and the one before it.';
+  end if;
+  if substring(ticket, 68, 8) <= timestamptz_send(clock_timestamp()) then
+    raise exception 'the ticket has expired' using errcode = 'RH003';
+  end if;
+  select * into live from rowhouse_private.liveness where lookup = substring(ticket, 3, 48);
+  if live.state is null or live.state = 'RH005' or live.expires_at <= clock_timestamp()
+    or (live.state = 'system' and not pg_has_role(session_user, 'rowhouse_platform', 'member'))
+  then
+    raise exception 'the caller is not, or no longer, known to the tenant' using errcode = 'RH005';
+  elsif live.state = 'RH004' then
+    raise exception 'the tenant is not active' using errcode = 'RH004';
+  elsif live.state = 'RH007' then
+    raise exception 'the caller stands for more than 256 principals' using errcode = 'RH007';
+  elsif live.state = 'RH008' then
+    raise exception 'the tenant is not placed on this server' using errcode = 'RH008';
+  elsif live.state <> all ('{active,system}') then
+    raise exception 'the caller is refused' using errcode = 'RH005';
+  end if;
+  packed := case when substring(ticket, 67, 1) = 'w' then live.packed else live.packed_read end;
+  project := encode(substring(ticket, 51, 16), 'hex')::uuid;
+  if project <> nil then
+    if project <> all (live.projects) then
+      raise exception 'the caller is not, or no longer, a member of the project' using errcode = 'RH005';
+    end if;
+    packed := format('%s;%s;{%s};%s', split_part(packed, ';', 1), live.role, project, split_part(packed, ';', 4));
+  end if;
+  return rowhouse_private.open(live.tenant_id, live.user_id, packed);
+end
+$$;
+
+-- Opens the context of `ticket` for the rest of this transaction. Layout of a ticket, 107 bytes:
+--   0 version = 1 | 1 key id | 2 tenant | 18 principal | 34 credential, or nil | 50 project, or nil
+--   66 access: 'r' or 'w' | 67 expiry, as timestamptz_send() writes it | 75 tag
+-- The tag is sha256(key || bytes 0 to 74 || key). A byte more or less fails it, since it is hashed to its end.
+-- One query and no other expression: in plpgsql each costs a set-up per transaction. Writes to no table, so it runs
+-- on a standby too. May be called again, with another ticket, in the same transaction.
+create function rowhouse.enter(ticket bytea) returns void
+language plpgsql volatile parallel unsafe security definer
+as $$
+declare
+  opened pg_catalog.text;
+begin
+  select
+    case
+      when pg_catalog.substring(ticket, 1, 2) operator(pg_catalog.=) k.ticket_head
+        and pg_catalog.sha256(pg_catalog.substring(ticket, 76)) operator(pg_catalog.=) pg_catalog.sha256(pg_catalog.sha256(
+          k.ticket_key operator(pg_catalog.||) pg_catalog.substring(ticket, 1, 75) operator(pg_catalog.||) k.ticket_key))
+        and pg_catalog.substring(ticket, 51, 16) operator(pg_catalog.=) '\x00000000000000000000000000000000'
+        and pg_catalog.substring(ticket, 68, 8) operator(pg_catalog.>) pg_catalog.timestamptz_send(pg_catalog.clock_timestamp())
+        and l.state operator(pg_catalog.=) 'active'
+        and l.expires_at operator(pg_catalog.>) pg_catalog.clock_timestamp()
+      then pg_catalog.set_config('app.seal', pg_catalog.encode(pg_catalog.sha256(
+        k.seal_key
+        operator(pg_catalog.||) pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp())
+        operator(pg_catalog.||) pg_catalog.textsend(
+          pg_catalog.set_config('app.tenant_id', l.tenant_text, true)
+          operator(pg_catalog.||) pg_catalog.set_config('app.user_id', l.user_text, true)
+          operator(pg_catalog.||) '/'
+          operator(pg_catalog.||) pg_catalog.set_config('app.context',
+            case when pg_catalog.get_byte(ticket, 66) operator(pg_catalog.=) 119 then l.packed else l.packed_read end, true))
+        operator(pg_catalog.||) k.seal_key), 'hex'), true)
+      else rowhouse_private.enter_closely(ticket)
+    end
+  into opened
+  from (values (true)) one (row)
+  left join rowhouse_private.keyring k on true
+  left join rowhouse_private.liveness l on l.lookup operator(pg_catalog.=) pg_catalog.substring(ticket, 3, 48);
+end
+$$;
+
+-- What the last borrower of a connection left behind that a later one could stumble over; empty when it is clean.
+-- To be called as simple-protocol text, outside a transaction, after `reset all`.
+create function rowhouse.residue() returns text[]
+language sql volatile parallel unsafe
+return array_remove(array[
+  case when exists (select from pg_prepared_statements where from_sql) then 'prepared statement' end,
+  case when exists (select from pg_cursors where is_holdable) then 'holdable cursor' end,
+  case when pg_my_temp_schema() <> 0 then 'temporary schema' end,
+  case when exists (select from pg_listening_channels()) then 'listening channel' end,
+  case when exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) then 'session advisory lock' end,
+  case when current_user <> session_user then 'role' end
+], null);
+
+-- New keys for tickets and seals; the keys of before stay good until the next rotation. The first call makes the keyring.
+create function rowhouse.rotate_seal() returns void
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  insert into rowhouse_private.keyring as k (ticket_head, ticket_key, seal_key)
+  values ('\x0101', rowhouse_private.new_key(), rowhouse_private.new_key())
+  on conflict (single) do update set
+    old_ticket_head = k.ticket_head,
+    old_ticket_key = k.ticket_key,
+    old_seal_key = k.seal_key,
+    ticket_head = set_byte(k.ticket_head, 1, get_byte(k.ticket_head, 1) % 255 + 1),
+    ticket_key = excluded.ticket_key,
+    seal_key = excluded.seal_key,
+    updated_at = clock_timestamp();
+end;
+select rowhouse.rotate_seal();
+
+-- For BEFORE UPDATE triggers.
+create function rowhouse_private.touch() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.updated_at := clock_timestamp();
+  return new;
+end
+$$;
+
+grant execute on function
+  rowhouse.enter, rowhouse.bound_tenant, rowhouse.writable_tenant, rowhouse.current_tenant, rowhouse.current_user_id,
+  rowhouse.current_projects, rowhouse.caller_principals, rowhouse.current_principal, rowhouse.caller_role,
+  rowhouse.default_tenant, rowhouse.residue
+to public; -- whoever a policy is asked of must be able to call it; without a ticket they say nothing
+grant execute on function rowhouse.rotate_seal to rowhouse_migrator;
+
+reset role;
+revoke create on schema rowhouse, rowhouse_private from rowhouse_definer;

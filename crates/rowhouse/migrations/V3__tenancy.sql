@@ -1,0 +1,432 @@
+-- Inside a tenant, its administration: who belongs to it, in which role, and what they work in. Class `admin`: behind
+-- the floor, readable to whoever is inside, written by owners and admins, and by the platform as principal `system`.
+--
+-- A principal's id is the id of what it stands for: a user's principal is the user's id, a team's the team's, that of
+-- all members the tenant's own. So an ACL entry, an actor and a ticket name one UUID, and nothing is looked up.
+--
+-- Triggers keep two things in the transaction of the change: `principals`, and the liveness row that `enter` reads.
+
+grant create on schema rowhouse, rowhouse_private to rowhouse_definer;
+set local role rowhouse_owner;
+
+create table rowhouse.principals (
+  tenant_id uuid not null default rowhouse.default_tenant() constraint principals_tenant references rowhouse.tenants (id),
+  id uuid not null,
+  kind text not null
+    constraint principals_kind check (kind in ('user', 'team', 'tenant', 'key', 'share', 'link', 'system', 'job')),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz,
+  constraint principals_pkey primary key (tenant_id, id)
+);
+
+create table rowhouse.tenant_members (
+  tenant_id uuid not null default rowhouse.default_tenant() constraint tenant_members_tenant references rowhouse.tenants (id),
+  user_id uuid not null constraint tenant_members_user references rowhouse.users (id),
+  role text not null constraint tenant_members_role check (role in ('owner', 'admin', 'member', 'viewer')),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint tenant_members_pkey primary key (tenant_id, user_id)
+);
+
+create table rowhouse.teams (
+  tenant_id uuid not null default rowhouse.default_tenant() constraint teams_tenant references rowhouse.tenants (id),
+  id uuid not null,
+  name text not null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz,
+  constraint teams_pkey primary key (tenant_id, id),
+  constraint teams_name unique (tenant_id, name)
+);
+
+create table rowhouse.team_members (
+  tenant_id uuid not null default rowhouse.default_tenant() constraint team_members_tenant references rowhouse.tenants (id),
+  team_id uuid not null,
+  user_id uuid not null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint team_members_pkey primary key (tenant_id, team_id, user_id),
+  constraint team_members_team foreign key (tenant_id, team_id) references rowhouse.teams (tenant_id, id),
+  constraint team_members_member foreign key (tenant_id, user_id) references rowhouse.tenant_members (tenant_id, user_id)
+);
+create index team_members_by_user on rowhouse.team_members (tenant_id, user_id);
+
+create table rowhouse.workspaces (
+  tenant_id uuid not null default rowhouse.default_tenant() constraint workspaces_tenant references rowhouse.tenants (id),
+  id uuid not null,
+  kind text not null constraint workspaces_kind check (kind in ('personal', 'team', 'tenant')),
+  name text not null,
+  owner_id uuid, -- of a personal workspace
+  team_id uuid,  -- of a team's
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz,
+  constraint workspaces_pkey primary key (tenant_id, id),
+  constraint workspaces_owner foreign key (tenant_id, owner_id) references rowhouse.principals (tenant_id, id),
+  constraint workspaces_team foreign key (tenant_id, team_id) references rowhouse.teams (tenant_id, id),
+  constraint workspaces_of_whom check ((kind = 'personal') = (owner_id is not null) and (kind = 'team') = (team_id is not null))
+);
+
+create table rowhouse.projects (
+  tenant_id uuid not null default rowhouse.default_tenant() constraint projects_tenant references rowhouse.tenants (id),
+  id uuid not null,
+  name text not null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz,
+  constraint projects_pkey primary key (tenant_id, id),
+  constraint projects_name unique (tenant_id, name)
+);
+
+create table rowhouse.user_project_roles (
+  tenant_id uuid not null default rowhouse.default_tenant()
+    constraint user_project_roles_tenant references rowhouse.tenants (id),
+  project_id uuid not null,
+  user_id uuid not null,
+  role text not null constraint user_project_roles_role check (role in ('admin', 'editor', 'viewer')),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint user_project_roles_pkey primary key (tenant_id, project_id, user_id),
+  constraint user_project_roles_project foreign key (tenant_id, project_id) references rowhouse.projects (tenant_id, id),
+  constraint user_project_roles_member foreign key (tenant_id, user_id)
+    references rowhouse.tenant_members (tenant_id, user_id)
+);
+create index user_project_roles_by_user on rowhouse.user_project_roles (tenant_id, user_id);
+
+create table rowhouse.api_keys (
+  tenant_id uuid not null default rowhouse.default_tenant() constraint api_keys_tenant references rowhouse.tenants (id),
+  id uuid not null,
+  name text not null,
+  prefix text not null,       -- the first characters of the key, to recognise it by
+  digest bytea not null,      -- SHA-256, by which `locate` finds it
+  secret_hash text not null,  -- bcrypt
+  permissions jsonb not null default '["read"]',
+  environment text not null default 'PRODUCTION' constraint api_keys_environment check (environment in ('SANDBOX', 'PRODUCTION')),
+  expires_at timestamptz,
+  last_used_at timestamptz,
+  revoked_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint api_keys_pkey primary key (tenant_id, id)
+);
+
+-- Append-only, by rights: who did what inside this tenant. The actor is not a column that the caller may write.
+create table rowhouse.audit_log (
+  tenant_id uuid not null default rowhouse.default_tenant() constraint audit_log_tenant references rowhouse.tenants (id),
+  id uuid not null,
+  actor_id uuid not null default rowhouse.current_principal(),
+  action text not null,
+  object_id uuid,
+  workspace_id uuid,
+  project_id uuid,
+  resource_id uuid,
+  request_id text,
+  detail jsonb not null default '{}',
+  created_at timestamptz not null default clock_timestamp(),
+  constraint audit_log_pkey primary key (tenant_id, id)
+);
+create index audit_log_by_time on rowhouse.audit_log (tenant_id, created_at desc, id desc);
+
+do $$
+declare
+  admin text;
+begin
+  foreach admin in array
+    '{principals,tenant_members,teams,team_members,workspaces,projects,user_project_roles,api_keys,audit_log}'::text[]
+  loop
+    perform rowhouse.raise_wall(format('rowhouse.%I', admin)::regclass, 'admin', 'enforce');
+    if admin <> 'audit_log' then
+      execute format('create trigger touch before update on rowhouse.%I for each row execute function rowhouse_private.touch()',
+        admin);
+    end if;
+  end loop;
+end
+$$;
+
+-- UPDATE is granted by column: tenant_id and the other keys of a row never change.
+grant select on rowhouse.principals, rowhouse.tenant_members, rowhouse.teams, rowhouse.team_members, rowhouse.workspaces,
+  rowhouse.projects, rowhouse.user_project_roles, rowhouse.audit_log to rowhouse_app, rowhouse_platform, rowhouse_definer;
+grant select (tenant_id, id, name, prefix, permissions, environment, expires_at, last_used_at, revoked_at, created_at,
+  updated_at) on rowhouse.api_keys to rowhouse_app, rowhouse_platform;
+grant select on rowhouse.api_keys to rowhouse_definer;
+grant insert, update (role), delete on rowhouse.tenant_members to rowhouse_platform;
+grant update (role), delete on rowhouse.tenant_members to rowhouse_app;
+grant insert, update (name, deleted_at) on rowhouse.teams, rowhouse.projects to rowhouse_app, rowhouse_platform;
+grant insert, delete on rowhouse.team_members to rowhouse_app, rowhouse_platform;
+grant insert, update (name, deleted_at) on rowhouse.workspaces to rowhouse_app, rowhouse_platform;
+grant insert, update (role), delete on rowhouse.user_project_roles to rowhouse_app, rowhouse_platform;
+grant insert, update (name, permissions, expires_at, last_used_at, revoked_at) on rowhouse.api_keys
+to rowhouse_app, rowhouse_platform;
+grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail)
+on rowhouse.audit_log to rowhouse_app, rowhouse_platform, rowhouse_definer;
+grant insert, update on rowhouse.principals to rowhouse_definer;
+grant insert on rowhouse.workspaces, rowhouse.tenant_members to rowhouse_definer;
+
+create view rowhouse.org_members with (security_invoker = true) as
+select tenant_id as org_id, user_id, role, created_at, updated_at
+from rowhouse.tenant_members;
+grant select on rowhouse.org_members to rowhouse_app, rowhouse_platform;
+
+set local role rowhouse_definer;
+
+-- Works out anew what `enter` is told of a principal. The row is locked by one statement and computed by the next,
+-- under a later snapshot: of two transactions that change the same person's teams, the second sees the first's.
+create function rowhouse_private.refresh(in_tenant uuid, principal uuid) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  live rowhouse_private.liveness;
+  state text := 'active';
+  access text := 'w';
+  member_role text;
+  expiry timestamptz := 'infinity';
+  projects uuid[] := '{}';
+  principals uuid[];
+begin
+  select * into live from rowhouse_private.liveness l
+  where l.tenant_id = in_tenant and l.principal_id = principal
+  for update;
+  if not found then
+    return; -- a team: nobody enters as one
+  end if;
+  principals := array[principal];
+
+  if live.kind = 'user' then
+    select m.role into member_role from rowhouse.tenant_members m
+    where m.tenant_id = in_tenant and m.user_id = principal;
+    if not found then
+      state := 'RH005';
+    end if;
+    access := case when member_role = 'viewer' then 'r' else 'w' end;
+    principals := principals || in_tenant || array(
+      select t.team_id from rowhouse.team_members t
+      where t.tenant_id = in_tenant and t.user_id = principal
+      order by t.team_id);
+  else
+    member_role := live.kind;
+    if live.kind <> 'tenant' and live.kind <> 'system' then
+      principals := principals || in_tenant;
+    end if;
+    if live.kind = 'key' then
+      select
+        coalesce(k.expires_at, 'infinity'),
+        case when k.revoked_at is null then 'active' else 'RH005' end,
+        case when k.permissions ? 'write' then 'w' else 'r' end
+      into expiry, state, access
+      from rowhouse.api_keys k
+      where k.tenant_id = in_tenant and k.id = principal;
+    end if;
+  end if;
+
+  if member_role = any ('{owner,admin,key,job,system}') then
+    projects := array(
+      select p.id from rowhouse.projects p
+      where p.tenant_id = in_tenant and p.deleted_at is null
+      order by p.id);
+  elsif live.kind = 'user' then
+    projects := array(
+      select p.id from rowhouse.projects p
+      join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
+      where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null
+      order by p.id);
+  end if;
+  if cardinality(principals) > 256 then
+    state := 'RH007';
+  end if;
+
+  update rowhouse_private.liveness l
+  set own_state = state,
+    expires_at = expiry,
+    access = refresh.access,
+    role = coalesce(member_role, 'none'),
+    projects = refresh.projects,
+    principals = refresh.principals,
+    packed = format('%s;%s;%s;%s', refresh.access, coalesce(member_role, 'none'), refresh.projects, refresh.principals),
+    packed_read = format('r;%s;%s;%s', coalesce(member_role, 'none'), refresh.projects, refresh.principals),
+    updated_at = clock_timestamp()
+  where l.tenant_id = in_tenant and l.principal_id = principal;
+end
+$$;
+
+create function rowhouse_private.principal_added() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if new.kind <> 'team' then
+    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, tenant_state)
+    select new.tenant_id, new.id,
+      case when new.kind = 'key' then new.id else '00000000-0000-0000-0000-000000000000' end,
+      new.kind,
+      case when new.kind = 'user' then new.id end,
+      rowhouse_private.tenant_state(t.status, t.placement)
+    from rowhouse.tenants t
+    where t.id = new.tenant_id;
+    perform rowhouse_private.refresh(new.tenant_id, new.id);
+  end if;
+  return null;
+end
+$$;
+
+create function rowhouse_private.member_changed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  member rowhouse.tenant_members := case when tg_op = 'DELETE' then old else new end;
+begin
+  if tg_op = 'INSERT' then
+    insert into rowhouse.principals (tenant_id, id, kind) values (member.tenant_id, member.user_id, 'user')
+    on conflict on constraint principals_pkey do update set deleted_at = null;
+  elsif tg_op = 'DELETE' then
+    update rowhouse.principals p set deleted_at = clock_timestamp()
+    where p.tenant_id = member.tenant_id and p.id = member.user_id;
+  end if;
+  perform rowhouse_private.refresh(member.tenant_id, member.user_id);
+  return null;
+end
+$$;
+
+create function rowhouse_private.team_changed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if tg_op = 'INSERT' then
+    insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'team');
+  else
+    update rowhouse.principals p set deleted_at = new.deleted_at where p.tenant_id = new.tenant_id and p.id = new.id;
+  end if;
+  return null;
+end
+$$;
+
+-- For team_members and user_project_roles: somebody's teams or projects changed.
+create function rowhouse_private.membership_changed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform rowhouse_private.refresh(
+    case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end,
+    case when tg_op = 'DELETE' then old.user_id else new.user_id end);
+  return null;
+end
+$$;
+
+-- A project came or went: for those who have all of them, and those who had this one.
+create function rowhouse_private.project_changed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if tg_op = 'INSERT' or new.deleted_at is distinct from old.deleted_at then
+    perform rowhouse_private.refresh(l.tenant_id, l.principal_id)
+    from rowhouse_private.liveness l
+    where l.tenant_id = new.tenant_id
+      and (l.role = any ('{owner,admin,key,job,system}')
+        or l.principal_id in (
+          select r.user_id from rowhouse.user_project_roles r
+          where r.tenant_id = new.tenant_id and r.project_id = new.id))
+    order by l.principal_id;
+  end if;
+  return null;
+end
+$$;
+
+create function rowhouse_private.key_changed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if tg_op = 'INSERT' then
+    insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'key');
+    insert into rowhouse.locator (kind, digest, tenant_id, id) values ('key', new.digest, new.tenant_id, new.id);
+  else
+    update rowhouse.principals p set deleted_at = new.revoked_at where p.tenant_id = new.tenant_id and p.id = new.id;
+    perform rowhouse_private.refresh(new.tenant_id, new.id);
+  end if;
+  return null;
+end
+$$;
+
+-- The bcrypt hash of the key that this transaction was entered with; nothing for every other caller.
+create function rowhouse.own_key_hash() returns text
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select k.secret_hash from rowhouse.api_keys k
+    where k.tenant_id = rowhouse.bound_tenant() and k.id = rowhouse.current_principal());
+end
+$$;
+
+-- Founds a tenant with its baseline: the principals `tenant` (all its members), `system` and `job`, a workspace for the
+-- whole tenant, and with `owner` a first member; a personal tenant gets a Personal Workspace instead. It works inside
+-- the new tenant, as `system`, and leaves it before it returns.
+create function rowhouse.found_tenant(
+  id uuid, slug text, name text, kind text, plan text, workspace uuid, owner uuid default null) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  system constant uuid := gen_random_uuid();
+begin
+  perform rowhouse_private.refuse_while_bound();
+  insert into rowhouse.tenants (id, slug, name, kind, plan) values (id, slug, name, kind, plan);
+  perform rowhouse_private.open(id, null, format('w;system;{};{%s}', system));
+  insert into rowhouse.principals (tenant_id, id, kind)
+  values (found_tenant.id, found_tenant.id, 'tenant'), (found_tenant.id, system, 'system'), (found_tenant.id, gen_random_uuid(), 'job');
+  if owner is not null then
+    insert into rowhouse.tenant_members (tenant_id, user_id, role) values (id, owner, 'owner');
+  end if;
+  insert into rowhouse.workspaces (tenant_id, id, kind, name, owner_id)
+  select found_tenant.id, workspace,
+    case when found_tenant.kind = 'personal' and owner is not null then 'personal' else 'tenant' end,
+    case when found_tenant.kind = 'personal' and owner is not null then 'Personal Workspace' else found_tenant.name end,
+    case when found_tenant.kind = 'personal' then owner end;
+  perform set_config(setting, '', true)
+  from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
+end
+$$;
+
+-- The principals of a tenant that are not people: which id to enter with. Answers for any tenant, to the platform only.
+create function rowhouse.service_principal(tenant uuid, kind text) returns uuid
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select l.principal_id from rowhouse_private.liveness l
+    where l.tenant_id = tenant and l.kind = service_principal.kind and l.kind = any ('{system,job}'));
+end
+$$;
+
+grant execute on function rowhouse.found_tenant, rowhouse.service_principal to rowhouse_platform;
+grant execute on function rowhouse.own_key_hash to rowhouse_app;
+grant execute on function rowhouse_private.principal_added, rowhouse_private.member_changed, rowhouse_private.team_changed,
+  rowhouse_private.membership_changed, rowhouse_private.project_changed, rowhouse_private.key_changed
+to rowhouse_owner;
+
+set local role rowhouse_owner;
+
+create trigger principal_added after insert on rowhouse.principals
+for each row execute function rowhouse_private.principal_added();
+create trigger member_changed after insert or update or delete on rowhouse.tenant_members
+for each row execute function rowhouse_private.member_changed();
+create trigger team_changed after insert or update on rowhouse.teams
+for each row execute function rowhouse_private.team_changed();
+create trigger team_members_changed after insert or delete on rowhouse.team_members
+for each row execute function rowhouse_private.membership_changed();
+create trigger roles_changed after insert or update or delete on rowhouse.user_project_roles
+for each row execute function rowhouse_private.membership_changed();
+create trigger project_changed after insert or update on rowhouse.projects
+for each row execute function rowhouse_private.project_changed();
+create trigger key_changed after insert or update on rowhouse.api_keys
+for each row execute function rowhouse_private.key_changed();
+
+reset role;
+revoke create on schema rowhouse, rowhouse_private from rowhouse_definer;
