@@ -22,7 +22,10 @@ apt_candidate() {
     LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *//p' | grep -v '(none)' || true
 }
 
+# Once a script: the lists of a machine image are often older than the packages that the mirrors still hold.
 apt_refresh() {
+    if [ -n "${apt_refreshed:-}" ]; then return 0; fi
+    apt_refreshed=yes
     say "Reading the package lists (apt-get update)."
     as_root apt-get update -qq >&2 || say "apt-get update failed; going on with the lists that are here."
 }
@@ -30,6 +33,7 @@ apt_refresh() {
 # Installs packages without starting a service of theirs: policy-rc.d is Debian's own switch for that,
 # and is put in place only for this one call and only where there is none.
 apt_install() {
+    apt_refresh
     policy=/usr/sbin/policy-rc.d
     placed=
     if [ ! -e "$policy" ]; then

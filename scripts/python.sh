@@ -13,7 +13,6 @@ pip_install_pinned() {
             say "Python 3 with pip is needed (Debian: sudo apt-get install python3-pip)."
             return 1
         fi
-        [ -n "$(apt_candidate python3-pip)" ] || apt_refresh
         apt_install python3-pip
     fi
     rm -rf "$folder"
