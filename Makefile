@@ -1,0 +1,81 @@
+# What one does with this working copy. `make` alone lists it.
+# `make test`, `make run` and `make check` install what is missing (scripts/install-*) and say so.
+
+CARGO ?= cargo
+DATA ?= .rowhouse
+PORT ?= 7080
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+# One search for the server, in scripts/install-postgres; the programs are told what it found.
+ON_SYSTEM_SERVER = ROWHOUSE_POSTGRES_BIN=$$(scripts/install-postgres) && export ROWHOUSE_POSTGRES_BIN &&
+ON_SERVER_18 = ROWHOUSE_POSTGRES_BIN=$$(scripts/install-postgres-18) && export ROWHOUSE_POSTGRES_BIN &&
+WITH_PGBOUNCER = ROWHOUSE_PGBOUNCER=$$(scripts/install-pgbouncer) && export ROWHOUSE_PGBOUNCER &&
+WITH_TOOLS = PATH=$$(scripts/install-tools):$$PATH &&
+
+.PHONY: help
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  DATA=$(DATA) is where the local server keeps its data, PORT=$(PORT) is where it answers."
+
+# --- Using it -----------------------------------------------------------------------------------------------------------
+
+# A development build: from nothing it takes three quarters of a release build's time, and `make test` uses the same one.
+# What serves customers, and what is measured, is built with --release.
+.PHONY: run
+run: ## Start Rowhouse with its own PostgreSQL at http://localhost:7080
+	$(ON_SYSTEM_SERVER) $(CARGO) run --locked -p rowhouse-server -- up --data $(DATA) --port $(PORT)
+
+.PHONY: db.seed
+db.seed: ## Fill the local server with two tenants to play with
+	$(ON_SYSTEM_SERVER) $(CARGO) run --locked -p rowhouse-server -- seed --data $(DATA)
+
+# --- Changing it --------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: ## Run every test against the system's PostgreSQL
+	$(ON_SYSTEM_SERVER) $(WITH_PGBOUNCER) $(CARGO) test --locked --workspace
+
+.PHONY: test.18
+test.18: ## Run every test against PostgreSQL 18
+	$(ON_SERVER_18) $(WITH_PGBOUNCER) $(CARGO) test --locked --workspace
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+# Also the second run of all tests, on the newest server: instrumented, they are the same tests.
+.PHONY: coverage
+coverage: ## Run every test against PostgreSQL 18 and fail below 85 % of lines covered
+	$(ON_SERVER_18) $(WITH_PGBOUNCER) scripts/coverage
+
+.PHONY: check
+check: check.begin check.static test coverage check.clean ## Everything that CI runs
+
+.PHONY: check.static
+check.static: ## Only what needs no server: format, clippy, docs, dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+	$(WITH_TOOLS) $(CARGO) deny --locked check licenses bans sources
+	$(WITH_TOOLS) $(CARGO) shear --locked
+
+# Outside of `check`: the answer changes with the day, not with the commit (deny.toml).
+.PHONY: advisories
+advisories: ## Look for known holes in the dependencies (fetches the advisory database)
+	$(WITH_TOOLS) $(CARGO) deny --locked check advisories
+
+# What the tests and the build write beside target/ is generated and committed: it must come out as it was. A change
+# of one's own that is not committed yet does not count. The first half writes down the state, the second compares.
+TREE_STATE = git status --porcelain && git diff HEAD
+
+.PHONY: check.begin check.clean
+check.begin:
+	@mkdir -p target && { $(TREE_STATE); } > target/tree-state
+check.clean:
+	@{ $(TREE_STATE); } | diff target/tree-state - || \
+		{ echo "Generated files were not up to date: commit what has changed."; exit 1; }
