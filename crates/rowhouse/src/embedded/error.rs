@@ -172,9 +172,10 @@ pub enum StartError {
         tail: String,
     },
 
-    /// The server runs but does not accept the superuser's password that we keep.
+    /// The superuser's password that we keep is gone, or the server does not accept it.
     #[error(
-        "the server refuses the password in {}. If the password of `postgres` was changed, write the new one there",
+        "the password of `postgres` in {} is missing, or the server refuses it. Write the right one there, readable by \
+         its owner alone, or use another data folder",
         .file.display()
     )]
     Password {

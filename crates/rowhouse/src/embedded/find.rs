@@ -1,6 +1,6 @@
-//! Finds a PostgreSQL server on this machine: a folder with `postgres` and `initdb` of a major from 15 to 18.
+//! Finds a Postgres server on this machine: a folder with `postgres` and `initdb` of a major from 15 to 18.
 //!
-//! The order: what the caller or `ROWHOUSE_POSTGRES_BIN` names, then the folders of the distributions, newest
+//! The order: what the caller names, then `ROWHOUSE_POSTGRES_BIN`, then the folders of the distributions, newest
 //! first, then `pg_config` and PATH. A folder that was named and is no server is an error and never skipped in
 //! silence. An existing cluster decides the major: only a server of that major will do.
 
@@ -43,12 +43,10 @@ pub(super) fn find(wanted: &Wanted<'_>) -> Result<Server, StartError> {
     };
     let mut seen = Vec::new();
 
-    let named = wanted.bin.map(Path::to_owned).or_else(|| {
-        std::env::var_os(BIN_VARIABLE)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    });
-    if let Some(bin) = named {
+    let variable = std::env::var_os(BIN_VARIABLE)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
+    for bin in wanted.bin.map(Path::to_owned).into_iter().chain(variable) {
         let server = named_server(bin, wanted.user)?;
         if fits(&server) {
             return Ok(server);
@@ -61,7 +59,7 @@ pub(super) fn find(wanted: &Wanted<'_>) -> Result<Server, StartError> {
             Ok(server) => seen.push(format!("{} in {}", server.major, bin.display())),
             Err(Unusable::Absent(_)) => {}
             Err(Unusable::Closed) => {
-                seen.push(format!("{}, closed to {}", bin.display(), wanted.user))
+                seen.push(format!("{}, closed to {}", bin.display(), wanted.user));
             }
             Err(Unusable::Unfit(reason)) => seen.push(format!("{}: {reason}", bin.display())),
         }

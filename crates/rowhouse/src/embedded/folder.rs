@@ -128,8 +128,8 @@ impl Folder {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|error| StartError::Interrupted(error.to_string()))?;
         let password = hex::encode(secret);
-        self.write(&self.password_file(), &password)?;
-        self.write(&self.pwfile(), &password)?;
+        Self::write(&self.password_file(), &password)?;
+        Self::write(&self.pwfile(), &password)?;
         self.user.own(&self.pwfile())?;
 
         let staging = self.staging();
@@ -184,13 +184,15 @@ impl Folder {
     /// The superuser's password.
     pub(super) fn password(&self) -> Result<String, StartError> {
         let file = self.password_file();
-        let text = std::fs::read_to_string(&file)
-            .map_err(io("read the superuser's password from", &file))?;
+        let text = std::fs::read_to_string(&file).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => StartError::Password { file: file.clone() },
+            _ => io("read", &file)(error),
+        })?;
         Ok(text.trim_end().to_owned())
     }
 
     /// Writes a file of ours afresh, mode 0600, and waits until it is on disk.
-    pub(super) fn write(&self, path: &Path, text: &str) -> Result<(), StartError> {
+    fn write(path: &Path, text: &str) -> Result<(), StartError> {
         remove_file(path)?;
         let mut file = OpenOptions::new()
             .write(true)
@@ -205,10 +207,8 @@ impl Folder {
 
     /// Writes a file that the server's user reads too.
     pub(super) fn write_for_server(&self, path: &Path, text: &str) -> Result<(), StartError> {
-        self.write(path, text)?;
-        self.user.may_read(path)?;
-        std::fs::set_permissions(path, Permissions::from_mode(0o640))
-            .map_err(io("change the mode of", path))
+        Self::write(path, text)?;
+        self.user.may_read(path)
     }
 }
 

@@ -34,9 +34,9 @@ pub use self::user::ServerUser;
 use self::user::ServerUser as User;
 
 /// How long a server may say nothing before it is given up.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// How long a server may say that it is recovering. Killing it earlier would make the next start begin anew.
-const RECOVERY: Duration = Duration::from_secs(15 * 60);
+const RECOVERY: Duration = Duration::from_mins(15);
 /// How often a start is tried when the port that we picked is taken by another before the server gets it, or dying
 /// backends still hold the shared memory.
 const TRIES: u32 = 10;
@@ -351,7 +351,7 @@ async fn answers(
                 });
             }
             Some(code) if code == SqlState::CANNOT_CONNECT_NOW && begun.elapsed() < RECOVERY => {
-                heard = Instant::now()
+                heard = Instant::now();
             }
             _ => {}
         }

@@ -6,8 +6,9 @@
 //! Postgres itself would only say "permission denied".
 
 use std::fmt;
+use std::fs::Permissions;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -75,6 +76,8 @@ impl ServerUser {
         if self.switch {
             std::os::unix::fs::lchown(path, None, Some(self.gid))
                 .map_err(io("change the group of", path))?;
+            std::fs::set_permissions(path, Permissions::from_mode(0o640))
+                .map_err(io("change the mode of", path))?;
         }
         Ok(())
     }

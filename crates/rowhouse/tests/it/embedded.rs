@@ -6,6 +6,7 @@
 use std::fs::{self, Permissions};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -262,7 +263,6 @@ async fn a_stale_pid_file_that_names_a_stranger_is_no_obstacle() {
     stranger.arg("600");
     let cluster = fs::metadata(home.data.join("postgres")).expect("cluster");
     if geteuid().is_root() {
-        use std::os::unix::process::CommandExt;
         stranger.uid(cluster.uid());
     }
     let mut stranger = stranger.spawn().expect("sleep");
@@ -330,8 +330,107 @@ async fn a_cluster_of_another_major_is_refused_untouched() {
         "{refused}"
     );
 
-    fs::write(&version, real).expect("write");
+    fs::write(&version, &real).expect("write");
+    // The named server is another major's: the one that fits is found further down the list.
+    let mut named = options(&home);
+    let other = if real.trim() == "17" { 16 } else { 17 };
+    named.bin_dir = Some(fake_server(&home, other, "exit 1"));
+    let server = Embedded::start(named)
+        .await
+        .expect("the server of the cluster's major");
+    assert_eq!(server.major().to_string(), real.trim());
+    server.stop().await.expect("stop");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_ours_is_left_alone() {
+    let home = home();
+    let server = start(&home).await;
+    let (bin, port) = (server.bin_dir().to_owned(), server.port());
+    server.stop().await.expect("stop");
+
+    let cluster = home.data.join("postgres");
+    let owner = fs::metadata(&cluster).expect("cluster");
+    let mut command = Command::new(bin.join("postgres"));
+    command.arg("-D").arg(&cluster).args([
+        "-p",
+        &port.to_string(),
+        "-c",
+        "unix_socket_directories=",
+    ]);
+    if geteuid().is_root() {
+        command.uid(owner.uid()).gid(owner.gid());
+    }
+    let mut by_hand = command
+        .current_dir("/")
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("postgres");
+    wait_until("it runs", || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+
+    let refused = Embedded::start(options(&home)).await.expect_err("in use");
+    let untouched = by_hand.try_wait().expect("look").is_none();
+    kill(
+        Pid::from_raw(i32::try_from(by_hand.id()).expect("pid")),
+        Signal::SIGINT,
+    )
+    .expect("stop");
+    by_hand.wait().expect("reap");
+    assert!(untouched, "somebody else's server was ended");
+    assert!(
+        matches!(refused, StartError::InUse { pid: Some(pid), .. } if pid == by_hand.id()),
+        "{refused}"
+    );
     start(&home).await.stop().await.expect("stop");
+}
+
+#[tokio::test]
+async fn a_lost_or_wrong_password_file_is_named() {
+    let home = home();
+    start(&home).await.stop().await.expect("stop");
+    let file = home.data.join("postgres.password");
+    let right = fs::read_to_string(&file).expect("password");
+    fs::remove_file(&file).expect("remove");
+    let refused = Embedded::start(options(&home))
+        .await
+        .expect_err("no password");
+    assert!(
+        matches!(&refused, StartError::Password { file: named } if *named == file),
+        "{refused}"
+    );
+    fs::write(&file, "wrong").expect("write");
+    let refused = Embedded::start(options(&home))
+        .await
+        .expect_err("wrong password");
+    assert!(
+        matches!(&refused, StartError::Password { file: named } if *named == file),
+        "{refused}"
+    );
+    fs::write(&file, right).expect("write");
+    start(&home).await.stop().await.expect("stop");
+}
+
+#[tokio::test]
+async fn an_empty_closed_folder_is_opened_for_passing_and_a_full_one_is_not() {
+    let home = home();
+    fs::create_dir(&home.data).expect("folder");
+    fs::set_permissions(&home.data, Permissions::from_mode(0o700)).expect("chmod");
+    start(&home).await.stop().await.expect("stop");
+    let mode = || fs::metadata(&home.data).expect("data folder").mode() & 0o777;
+    assert_eq!(mode(), if geteuid().is_root() { 0o711 } else { 0o700 });
+
+    fs::set_permissions(&home.data, Permissions::from_mode(0o700)).expect("chmod");
+    fs::write(home.data.join("letters.txt"), "not ours").expect("write");
+    let started = Embedded::start(options(&home)).await;
+    assert_eq!(mode(), 0o700);
+    assert_eq!(
+        matches!(&started, Err(StartError::Closed { .. })),
+        geteuid().is_root(),
+        "{started:?}"
+    );
+    drop(started);
 }
 
 #[tokio::test]
@@ -381,6 +480,7 @@ async fn a_failed_initdb_says_why_and_leaves_nothing() {
     let home = home();
     let bin = fake_server(
         &home,
+        15,
         "echo 'initdb: error: No space left on device' >&2; exit 1",
     );
     let mut broken = options(&home);
@@ -502,7 +602,8 @@ fn home() -> Home {
         .expect("temporary folder");
     let path = dir.path().canonicalize().expect("path");
     Home {
-        data: path.join("data"),
+        // A name that would trip over any missing quotes.
+        data: path.join("it's data"),
         path,
         _dir: dir,
     }
@@ -600,10 +701,11 @@ fn listeners(port: u16) -> Vec<String> {
 }
 
 /// A folder with a `postgres` that only tells its version and an `initdb` that does as told.
-fn fake_server(home: &Home, initdb: &str) -> PathBuf {
+fn fake_server(home: &Home, major: u32, initdb: &str) -> PathBuf {
     let bin = home.path.join("bin");
     fs::create_dir(&bin).expect("folder");
-    let version = "[ \"$1\" = --version ] && { echo 'x (PostgreSQL) 15.0'; exit 0; }";
+    let version =
+        format!("[ \"$1\" = --version ] && {{ echo 'x (PostgreSQL) {major}.0'; exit 0; }}");
     for program in ["postgres", "initdb"] {
         let file = bin.join(program);
         fs::write(&file, format!("#!/bin/sh\n{version}\n{initdb}\n")).expect("script");
