@@ -1,1 +1,3 @@
 //! Rowhouse.
+
+pub mod embedded;

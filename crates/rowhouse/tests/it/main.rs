@@ -1,0 +1,3 @@
+//! One test binary for the library; each slice has a file here.
+
+mod embedded;
