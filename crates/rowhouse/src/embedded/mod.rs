@@ -259,7 +259,7 @@ async fn launch(
             .stderr(file);
         let process = Process::spawn(command).map_err(error::io("run", &program))?;
 
-        match answers(&process, &log, port, password).await {
+        match answers(&process, folder, &log, port, password).await {
             Ok(()) => return Ok((process, port)),
             Err(StartError::Died { tail, .. }) if taken(&tail) && wanted == Some(port) => {
                 return Err(StartError::PortInUse { port });
@@ -268,11 +268,6 @@ async fn launch(
                 if tries < TRIES && (taken(&tail) || held(&tail)) =>
             {
                 tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-            Err(StartError::Password { .. }) => {
-                return Err(StartError::Password {
-                    file: folder.password_file(),
-                });
             }
             Err(error) => return Err(error),
         }
@@ -311,6 +306,7 @@ fn held(tail: &str) -> bool {
 /// Connects until the server answers, ends, or has been silent for too long.
 async fn answers(
     process: &Process,
+    folder: &Folder,
     log: &Log,
     port: u16,
     password: &str,
@@ -321,49 +317,49 @@ async fn answers(
         .port(port)
         .user("postgres")
         .password(password)
-        .dbname("postgres");
-    config
+        .dbname("postgres")
         .application_name("rowhouse start")
         .connect_timeout(Duration::from_secs(2));
 
     let begun = Instant::now();
     let mut heard = begun;
     loop {
-        let refused =
-            match tokio::time::timeout(Duration::from_secs(5), config.connect(NoTls)).await {
-                Ok(Ok((_client, _connection))) => return Ok(()),
-                Ok(Err(error)) => error.code().cloned(),
-                Err(_elapsed) => None,
-            };
-        // The guard looks at the process every 50 ms; ours must be known dead before its words are trusted.
-        tokio::time::sleep(Duration::from_millis(100)).await;
         if let Some(status) = process.exited() {
-            return Err(StartError::Died {
-                status,
-                log: log.path.clone(),
-                tail: log.tail(),
-            });
+            let (log, tail) = (log.path.clone(), log.tail());
+            return Err(StartError::Died { status, log, tail });
         }
-        match refused {
-            Some(code) if code == SqlState::INVALID_PASSWORD => {
-                return Err(StartError::Password {
-                    file: PathBuf::new(),
-                });
+        if listens(process, folder, port) {
+            let attempt = tokio::time::timeout(Duration::from_secs(5), config.connect(NoTls)).await;
+            match attempt.map(|connected| connected.map_err(|error| error.code().cloned())) {
+                Ok(Ok(_connected)) => return Ok(()),
+                Ok(Err(Some(code))) if code == SqlState::INVALID_PASSWORD => {
+                    let file = folder.password_file();
+                    return Err(StartError::Password { file });
+                }
+                Ok(Err(Some(code)))
+                    if code == SqlState::CANNOT_CONNECT_NOW && begun.elapsed() < RECOVERY =>
+                {
+                    heard = Instant::now();
+                }
+                _ => {}
             }
-            Some(code) if code == SqlState::CANNOT_CONNECT_NOW && begun.elapsed() < RECOVERY => {
-                heard = Instant::now();
-            }
-            _ => {}
         }
         if heard.elapsed() > SILENCE {
-            let seconds = begun.elapsed().as_secs();
-            return Err(StartError::Silent {
-                seconds,
-                log: log.path.clone(),
-                tail: log.tail(),
-            });
+            let (seconds, log, tail) = (begun.elapsed().as_secs(), log.path.clone(), log.tail());
+            return Err(StartError::Silent { seconds, log, tail });
         }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Whether our server says that it has the port: its process id, port and address stand in lines 1, 4 and 6 of
+/// `postmaster.pid`. Connecting earlier could reach another server that got the port first, whose refusal of our
+/// password would say nothing, or, the port being one that clients get too, take it from the server ourselves.
+fn listens(process: &Process, folder: &Folder, port: u16) -> bool {
+    let text = std::fs::read_to_string(folder.pgdata().join("postmaster.pid")).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let is = |line: usize, value: String| lines.get(line).is_some_and(|found| *found == value);
+    is(0, process.pid().to_string()) && is(3, port.to_string()) && is(5, "127.0.0.1".to_owned())
 }
 
 fn percent_encoded(text: &str) -> String {
