@@ -178,12 +178,12 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   live rowhouse_private.liveness;
-  state text := 'active';
-  access text := 'w';
+  verdict text := 'active';
+  may text := 'w';
   member_role text;
   expiry timestamptz := 'infinity';
-  projects uuid[] := '{}';
-  principals uuid[];
+  in_projects uuid[] := '{}';
+  stands_for uuid[];
 begin
   select * into live from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = principal
@@ -191,60 +191,60 @@ begin
   if not found then
     return; -- a team: nobody enters as one
   end if;
-  principals := array[principal];
+  stands_for := array[principal];
 
   if live.kind = 'user' then
     select m.role into member_role from rowhouse.tenant_members m
     where m.tenant_id = in_tenant and m.user_id = principal;
     if not found then
-      state := 'RH005';
+      verdict := 'RH005';
     end if;
-    access := case when member_role = 'viewer' then 'r' else 'w' end;
-    principals := principals || in_tenant || array(
+    may := case when member_role = 'viewer' then 'r' else 'w' end;
+    stands_for := stands_for || in_tenant || array(
       select t.team_id from rowhouse.team_members t
       where t.tenant_id = in_tenant and t.user_id = principal
       order by t.team_id);
   else
     member_role := live.kind;
     if live.kind <> 'tenant' and live.kind <> 'system' then
-      principals := principals || in_tenant;
+      stands_for := stands_for || in_tenant;
     end if;
     if live.kind = 'key' then
       select
         coalesce(k.expires_at, 'infinity'),
         case when k.revoked_at is null then 'active' else 'RH005' end,
         case when k.permissions ? 'write' then 'w' else 'r' end
-      into expiry, state, access
+      into expiry, verdict, may
       from rowhouse.api_keys k
       where k.tenant_id = in_tenant and k.id = principal;
     end if;
   end if;
 
   if member_role = any ('{owner,admin,key,job,system}') then
-    projects := array(
+    in_projects := array(
       select p.id from rowhouse.projects p
       where p.tenant_id = in_tenant and p.deleted_at is null
       order by p.id);
   elsif live.kind = 'user' then
-    projects := array(
+    in_projects := array(
       select p.id from rowhouse.projects p
       join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
       where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null
       order by p.id);
   end if;
-  if cardinality(principals) > 256 then
-    state := 'RH007';
+  if cardinality(stands_for) > 256 then
+    verdict := 'RH007';
   end if;
 
   update rowhouse_private.liveness l
-  set own_state = state,
+  set own_state = verdict,
     expires_at = expiry,
-    access = refresh.access,
+    access = may,
     role = coalesce(member_role, 'none'),
-    projects = refresh.projects,
-    principals = refresh.principals,
-    packed = format('%s;%s;%s;%s', refresh.access, coalesce(member_role, 'none'), refresh.projects, refresh.principals),
-    packed_read = format('r;%s;%s;%s', coalesce(member_role, 'none'), refresh.projects, refresh.principals),
+    projects = in_projects,
+    principals = stands_for,
+    packed = format('%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for),
+    packed_read = format('r;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for),
     updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = principal;
 end

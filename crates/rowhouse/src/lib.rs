@@ -1,3 +1,25 @@
-//! Rowhouse.
+//! Rowhouse turns a `PostgreSQL` database into a multi-tenant one whose walls can be proved.
+//!
+//! Every row belongs to one tenant. Every transaction runs inside one tenant, for one caller. Postgres enforces it.
+//!
+//! - [`Rowhouse`] hands out transactions: [`TenantTx`] inside one tenant, [`PlatformTx`] for the registry.
+//! - [`Context`] says who asks, for which tenant.
+//! - [`migrate`] builds the wall in a database; [`embedded`] runs a database of one's own.
 
+pub mod audit;
+pub mod connect;
+pub mod context;
 pub mod embedded;
+pub mod error;
+pub mod ids;
+pub mod migrate;
+pub mod names;
+pub mod tenants;
+mod text_enum;
+pub mod tx;
+pub mod users;
+
+pub use connect::{Config, SealSource, Secret};
+pub use context::{Access, Context, Ticket, TicketKey};
+pub use error::{Error, Result};
+pub use tx::{Owner, PlatformTx, Rowhouse, TenantTx};

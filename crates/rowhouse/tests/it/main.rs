@@ -1,3 +1,5 @@
 //! One test binary for the library; each slice has a file here.
 
 mod embedded;
+mod isolation;
+mod world;

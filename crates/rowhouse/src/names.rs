@@ -1,0 +1,106 @@
+//! What a name and a slug may look like: the one place that says so.
+
+use crate::error::{Error, Result};
+
+const NAME_CHARACTERS: usize = 200;
+/// Words that stand in URLs and host names of the platform itself.
+const RESERVED: &[&str] = &[
+    "admin",
+    "api",
+    "app",
+    "assets",
+    "auth",
+    "default",
+    "dev",
+    "docs",
+    "healthz",
+    "int",
+    "invitations",
+    "localhost",
+    "login",
+    "logout",
+    "mail",
+    "metrics",
+    "operator",
+    "platform",
+    "readyz",
+    "rowhouse",
+    "s",
+    "signup",
+    "static",
+    "status",
+    "support",
+    "system",
+    "tenants",
+    "www",
+];
+
+/// A slug: 1 to 63 of `a-z`, `0-9` and `-`, neither beginning nor ending with a hyphen, not a reserved word, and not of
+/// the form of an id.
+pub fn slug(field: &'static str, text: &str) -> Result<()> {
+    let letters = text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if text.is_empty()
+        || text.len() > 63
+        || !letters
+        || text.starts_with('-')
+        || text.ends_with('-')
+    {
+        return Err(Error::invalid(
+            field,
+            "must be 1 to 63 of a-z, 0-9 and hyphen, and neither begin nor end with a hyphen",
+        ));
+    }
+    if RESERVED.contains(&text) || text.starts_with("xn--") {
+        return Err(Error::invalid(field, "is a reserved word"));
+    }
+    Ok(())
+}
+
+/// A name for people: 1 to 200 characters, no control characters, none that change the direction of text or cannot be
+/// seen, no blanks at its ends.
+pub fn name(field: &'static str, text: &str) -> Result<()> {
+    if text.is_empty() || text.chars().count() > NAME_CHARACTERS {
+        return Err(Error::invalid(
+            field,
+            format!("must have 1 to {NAME_CHARACTERS} characters"),
+        ));
+    }
+    if text.trim() != text {
+        return Err(Error::invalid(field, "must not begin or end with a blank"));
+    }
+    if text.chars().any(|c| c.is_control() || is_invisible(c)) {
+        return Err(Error::invalid(
+            field,
+            "must not hold control, invisible or text-direction characters",
+        ));
+    }
+    Ok(())
+}
+
+/// Bidirectional controls, zero-width characters, the byte order mark, tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{00AD}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
+/// An e-mail address as far as this needs to know: something, one `@`, something with no blanks, at most 254 bytes.
+pub fn email(field: &'static str, text: &str) -> Result<()> {
+    let plausible = text.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty() && !domain.is_empty() && !domain.contains('@')
+    });
+    if !plausible
+        || text.len() > 254
+        || text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c))
+    {
+        return Err(Error::invalid(
+            field,
+            "must be a plain e-mail address of at most 254 bytes",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,666 @@
+//! The only ways to a connection: `Rowhouse` hands out transactions, and nothing else.
+//!
+//! - [`TenantTx`]: inside one tenant, for one caller, as the app's login. [`Rowhouse::query`] is the short form for a
+//!   single statement. [`Rowhouse::begin_system`] is the platform's: administration inside one tenant, no content.
+//! - [`PlatformTx`]: the registry, as the platform's login.
+//! - [`Owner`]: the owner's connection, for migrations and for putting tables behind the wall.
+//!
+//! Invariants. BEGIN and `enter` ride with the first statement: isolation costs no round trip. COMMIT is preceded by a
+//! check that the transaction is open and its context whole, so it cannot say yes to what the server rolled back.
+//! A connection goes back into the pool only after the server said that the borrower left nothing on it; in every other
+//! case (an error, a dropped future, a broken line) it is closed.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::Pool;
+use futures_util::future::{Either, join, select};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Row, SimpleQueryMessage, Statement};
+
+use crate::connect::{
+    Config, Connection, Group, Sealer, Secret, no_connection, pool, refuse_weak_login, single,
+};
+use crate::context::{Context, OWN_TICKET_TTL, Ticket};
+use crate::error::{Error, Result};
+use crate::ids::TenantId;
+
+/// A statement's parameters, as tokio-postgres takes them.
+pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+pub(crate) const ENTER: &str = "select rowhouse.enter($1)";
+/// Fails when an earlier statement failed, when the transaction is over, and when its context was changed.
+const STILL_WHOLE: &str = "select rowhouse.bound_tenant()";
+/// Simple-protocol text, so that nothing that the borrower prepared can stand in its place.
+const HAND_BACK: &str = "reset all; discard sequences; select rowhouse.residue()";
+/// How long a connection may take to come clean before it is closed.
+const CLEAN_UP: Duration = Duration::from_secs(5);
+
+/// A database behind the wall. Cheap to clone; clones share the pools.
+#[derive(Clone)]
+pub struct Rowhouse {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    app: Pool,
+    platform: Option<Pool>,
+    sealer: Sealer,
+    pooled: bool,
+    closed: AtomicU64,
+}
+
+impl std::fmt::Debug for Rowhouse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rowhouse")
+            .field("app", &self.inner.app.status())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Rowhouse {
+    /// Connects, and refuses a login that could bypass the wall, a schema that this library does not understand, and a
+    /// pooler that mixes its clients' state.
+    pub async fn connect(config: Config) -> Result<Self> {
+        let app = single(&config.app).await?;
+        refuse_weak_login(&app, Group::App).await?;
+        crate::migrate::refuse_foreign_schema(&app).await?;
+        if config.pooled {
+            crate::connect::refuse_leaky_pooler(&app).await?;
+        }
+        if let Some(url) = &config.platform {
+            refuse_weak_login(&single(url).await?, Group::Platform).await?;
+        }
+        let inner = Inner {
+            app: pool(&config.app, Group::App, &config)?,
+            platform: config
+                .platform
+                .as_ref()
+                .map(|url| pool(url, Group::Platform, &config))
+                .transpose()?,
+            sealer: Sealer::new(config.seal.clone()),
+            pooled: config.pooled,
+            closed: AtomicU64::new(0),
+        };
+        inner.sealer.reading(&inner.app).await?;
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// One statement in a transaction of its own, in one round trip (from its second use on a connection on).
+    pub async fn query(
+        &self,
+        context: &Context,
+        sql: &str,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>> {
+        let connection = self.tenant_lease(&self.inner.app).await?;
+        let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
+        self.in_one_go(connection, ticket, sql, async |lease, statement| {
+            Ok(lease.get().query(&statement, params).await?)
+        })
+        .await
+    }
+
+    /// As [`Rowhouse::query`], for a statement without rows; answers how many it touched.
+    pub async fn execute(&self, context: &Context, sql: &str, params: Params<'_>) -> Result<u64> {
+        let connection = self.tenant_lease(&self.inner.app).await?;
+        let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
+        self.in_one_go(connection, ticket, sql, async |lease, statement| {
+            Ok(lease.get().execute(&statement, params).await?)
+        })
+        .await
+    }
+
+    /// A transaction inside the context's tenant. Nothing is sent before its first statement.
+    pub async fn begin(&self, context: &Context) -> Result<TenantTx> {
+        let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
+        self.begin_with(&self.inner.app, ticket, Some(context.clone()))
+            .await
+    }
+
+    /// A transaction of whoever holds this ticket. Whether it is good, the database says at the first statement.
+    pub async fn begin_with_ticket(&self, ticket: Ticket) -> Result<TenantTx> {
+        self.begin_with(&self.inner.app, ticket, None).await
+    }
+
+    /// A transaction of the platform inside one tenant, as its principal `system`: members, teams, projects, keys, its
+    /// trail. It has no right to content.
+    pub async fn begin_system(&self, tenant: TenantId) -> Result<TenantTx> {
+        let mut registry = self.begin_platform().await?;
+        let system: Option<uuid::Uuid> = registry
+            .one(
+                "select rowhouse.service_principal($1, 'system')",
+                &[&tenant],
+            )
+            .await?
+            .get(0);
+        registry.commit().await?;
+        let principal = system.ok_or(Error::NotFound("tenant"))?.into();
+        let context = Context::principal(tenant, principal);
+        let ticket = self.ticket(&context, OWN_TICKET_TTL).await?;
+        self.begin_with(self.platform_pool()?, ticket, Some(context))
+            .await
+    }
+
+    /// A transaction of the registry.
+    pub async fn begin_platform(&self) -> Result<PlatformTx> {
+        let lease = self.tenant_lease(self.platform_pool()?).await?;
+        lease.get().batch_execute("begin").await?;
+        Ok(PlatformTx { lease: Some(lease) })
+    }
+
+    /// Mints a ticket: for other clients of the database, which then say `select rowhouse.enter(..)` themselves.
+    pub async fn ticket(&self, context: &Context, ttl: Duration) -> Result<Ticket> {
+        let (key, now) = self.inner.sealer.reading(&self.inner.app).await?;
+        let expires_at = now
+            .checked_add(ttl)
+            .map_err(|_| Error::invalid("ttl", "must end before the year 10000"))?;
+        Ok(Ticket::mint(&key, context, expires_at))
+    }
+
+    /// Connections that were closed because something was left on them, or because it could not be ruled out.
+    pub fn connections_closed(&self) -> u64 {
+        self.inner.closed.load(Ordering::Relaxed)
+    }
+
+    /// Answers once a connection of the app's pool does.
+    pub async fn ready(&self) -> Result<()> {
+        let lease = self.tenant_lease(&self.inner.app).await?;
+        lease.get().simple_query("select").await?;
+        lease.clean.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn platform_pool(&self) -> Result<&Pool> {
+        self.inner.platform.as_ref().ok_or_else(|| {
+            Error::Config("no login for the registry is configured (database.platform)".into())
+        })
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the file that hands out connections"
+    )]
+    async fn tenant_lease(&self, pool: &Pool) -> Result<Arc<Lease>> {
+        let connection = pool.get().await.map_err(no_connection)?;
+        Ok(Arc::new(Lease {
+            connection: Some(connection),
+            clean: AtomicBool::new(false),
+            house: self.inner.clone(),
+        }))
+    }
+
+    async fn begin_with(
+        &self,
+        pool: &Pool,
+        ticket: Ticket,
+        context: Option<Context>,
+    ) -> Result<TenantTx> {
+        let lease = self.tenant_lease(pool).await?;
+        Ok(TenantTx {
+            lease: Some(lease),
+            ticket,
+            context,
+            opened: false,
+            failed: None,
+        })
+    }
+
+    /// BEGIN, enter, the statement and COMMIT, all sent before the first answer is waited for.
+    async fn in_one_go<T>(
+        &self,
+        lease: Arc<Lease>,
+        ticket: Ticket,
+        sql: &str,
+        run: impl AsyncFnOnce(&Lease, Statement) -> Result<T>,
+    ) -> Result<T> {
+        if self.inner.pooled {
+            // A statement prepared outside of the transaction would be prepared on some other server connection.
+            let mut tx = TenantTx {
+                lease: Some(lease),
+                ticket,
+                context: None,
+                opened: false,
+                failed: None,
+            };
+            let answer = tx.run(sql, run).await?;
+            tx.commit().await?;
+            return Ok(answer);
+        }
+        let statement = lease.get().prepare_cached(sql).await?;
+        let head = open(&lease, &ticket);
+        let body = run(&lease, statement);
+        let ((head, answer), committed) = {
+            let work = pin!(join(join(head, body), async {
+                lease.get().batch_execute("commit").await
+            }));
+            give_back_behind(&lease, work).await
+        };
+        head?;
+        let answer = answer?;
+        committed.map_err(commit_unknown)?;
+        Ok(answer)
+    }
+}
+
+/// BEGIN and `enter`. Where nothing outlives a transaction, `enter` is an unnamed statement.
+async fn open(lease: &Lease, ticket: &Ticket) -> Result<()> {
+    let connection = lease.get();
+    let begin = connection.batch_execute("begin");
+    let ticket = ticket.as_bytes();
+    let enter = async {
+        if lease.house.pooled {
+            connection
+                .query_typed(ENTER, &[(&ticket, Type::BYTEA)])
+                .await
+                .map(|_| ())
+        } else {
+            // Prepared when the connection was made: this does not wait.
+            let enter = connection.prepare_cached(ENTER).await?;
+            connection.execute(&enter, &[&ticket]).await.map(|_| ())
+        }
+    };
+    let (begun, entered) = join(begin, enter).await;
+    begun?;
+    entered?;
+    Ok(())
+}
+
+/// A failure of COMMIT that the server told is a refusal (a deferred constraint); any other leaves it open.
+fn commit_unknown(error: tokio_postgres::Error) -> Error {
+    if error.as_db_error().is_some() {
+        error.into()
+    } else {
+        Error::CommitUnknown(error)
+    }
+}
+
+/// Drives `work`, which ends in COMMIT, and sends the question after leftovers right behind it. The caller has his
+/// answer as soon as `work` has; the rest goes on by itself.
+async fn give_back_behind<T>(lease: &Arc<Lease>, work: impl Future<Output = T> + Unpin) -> T {
+    let tail = Box::pin(come_clean(lease.clone(), None));
+    match select(work, tail).await {
+        Either::Left((done, tail)) => {
+            tokio::spawn(tail);
+            done
+        }
+        Either::Right(((), work)) => work.await,
+    }
+}
+
+/// Asks what was left on a connection, after `before` (a ROLLBACK), and marks it as clean when that is nothing.
+async fn come_clean(lease: Arc<Lease>, before: Option<&'static str>) {
+    let asked = async {
+        if let Some(before) = before {
+            lease.get().batch_execute(before).await?;
+        }
+        if lease.house.pooled {
+            return Ok(true); // the pooler cleans its servers, and our side of it holds nothing
+        }
+        let answer = lease.get().simple_query(HAND_BACK).await?;
+        let left = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        Ok::<_, tokio_postgres::Error>(left == Some("{}"))
+    };
+    match tokio::time::timeout(CLEAN_UP, asked).await {
+        Ok(Ok(true)) => lease.clean.store(true, Ordering::Release),
+        Ok(Ok(false)) => {
+            tracing::warn!("a connection was closed: its last borrower left something on it")
+        }
+        Ok(Err(error)) => tracing::debug!(%error, "a connection was closed: it did not come clean"),
+        Err(_) => {
+            // Something of the borrower's is still running there.
+            #[expect(
+                clippy::let_underscore_must_use,
+                reason = "the connection is closed either way"
+            )]
+            let _ = lease
+                .get()
+                .cancel_token()
+                .cancel_query(tokio_postgres::NoTls)
+                .await;
+            tracing::warn!("a connection was closed: its last borrower's statement did not end");
+        }
+    }
+}
+
+/// A connection on loan. Whoever drops it last decides: clean, it goes back into the pool; otherwise it is closed.
+struct Lease {
+    connection: Option<Connection>,
+    clean: AtomicBool,
+    house: Arc<Inner>,
+}
+
+impl Lease {
+    fn get(&self) -> &Connection {
+        #[expect(clippy::expect_used, reason = "only Drop takes it")]
+        self.connection
+            .as_ref()
+            .expect("a lease holds its connection until it is dropped")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && !self.clean.load(Ordering::Acquire)
+        {
+            self.house.closed.fetch_add(1, Ordering::Relaxed);
+            drop(Connection::take(connection));
+        }
+    }
+}
+
+/// A transaction inside one tenant, for one caller. Dropped without [`TenantTx::commit`], it is rolled back.
+pub struct TenantTx {
+    lease: Option<Arc<Lease>>,
+    ticket: Ticket,
+    context: Option<Context>,
+    opened: bool,
+    failed: Option<String>,
+}
+
+impl std::fmt::Debug for TenantTx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TenantTx")
+            .field("tenant", &self.tenant_id())
+            .field("opened", &self.opened)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TenantTx {
+    /// The tenant that this transaction is inside of.
+    pub fn tenant_id(&self) -> TenantId {
+        self.ticket.claimed_tenant()
+    }
+
+    /// The request that this is part of, where the context named one.
+    pub fn request_id(&self) -> Option<&str> {
+        self.context.as_ref()?.request_id.as_deref()
+    }
+
+    /// The rows of a statement.
+    pub async fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
+        self.run(sql, async |lease, statement| {
+            Ok(lease.get().query(&statement, params).await?)
+        })
+        .await
+    }
+
+    /// The only row of a statement; [`Error::NotFound`] when there is none.
+    pub async fn one(&mut self, sql: &str, params: Params<'_>) -> Result<Row> {
+        self.optional(sql, params)
+            .await?
+            .ok_or(Error::NotFound("row"))
+    }
+
+    /// The only row of a statement, or none.
+    pub async fn optional(&mut self, sql: &str, params: Params<'_>) -> Result<Option<Row>> {
+        self.run(sql, async |lease, statement| {
+            Ok(lease.get().query_opt(&statement, params).await?)
+        })
+        .await
+    }
+
+    /// Runs a statement; answers how many rows it touched.
+    pub async fn execute(&mut self, sql: &str, params: Params<'_>) -> Result<u64> {
+        self.run(sql, async |lease, statement| {
+            Ok(lease.get().execute(&statement, params).await?)
+        })
+        .await
+    }
+
+    /// Runs several statements without parameters, as one text.
+    pub async fn batch(&mut self, sql: &str) -> Result<()> {
+        let lease = self.lease()?;
+        self.ride(&lease, async { Ok(lease.get().batch_execute(sql).await?) })
+            .await
+    }
+
+    /// Runs `work` inside a savepoint: when it fails, what it did is undone and the transaction goes on.
+    pub async fn attempt<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        self.batch("savepoint attempt").await?;
+        let failed_before = self.failed.clone();
+        match work(self).await {
+            Ok(done) => {
+                self.batch("release savepoint attempt").await?;
+                Ok(done)
+            }
+            Err(error) => {
+                self.batch("rollback to savepoint attempt; release savepoint attempt")
+                    .await?;
+                self.failed = failed_before;
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes it last. An `Ok` means that the server committed all of it.
+    pub async fn commit(mut self) -> Result<()> {
+        let lease = self.lease()?;
+        self.lease = None;
+        if !self.opened {
+            lease.clean.store(true, Ordering::Release); // nothing was ever sent
+            return Ok(());
+        }
+        // Apart, not as one text: a router in between would send a text of several statements to every server.
+        let (whole, committed) = {
+            let work = pin!(join(
+                async { lease.get().batch_execute(STILL_WHOLE).await },
+                async { lease.get().batch_execute("commit").await }
+            ));
+            give_back_behind(&lease, work).await
+        };
+        match whole.map_err(Error::from) {
+            Ok(()) => committed.map_err(commit_unknown),
+            Err(error) if error.sqlstate() == Some("25P02") => Err(Error::Aborted(
+                self.failed
+                    .take()
+                    .unwrap_or_else(|| "its answer was not waited for".into()),
+            )),
+            Err(Error::NoTenant) => Err(Error::ContextLost(
+                "the transaction had ended before".into(),
+            )),
+            Err(Error::Seal(_)) => Err(Error::ContextLost(
+                "its context was changed by a statement".into(),
+            )),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Undoes all of it. Dropping does the same, without waiting.
+    pub async fn rollback(mut self) {
+        if let Some(lease) = self.lease.take() {
+            if self.opened {
+                come_clean(lease, Some("rollback")).await;
+            } else {
+                lease.clean.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    fn lease(&self) -> Result<Arc<Lease>> {
+        self.lease
+            .clone()
+            .ok_or_else(|| Error::ContextLost("the transaction is over".into()))
+    }
+
+    async fn run<T>(
+        &mut self,
+        sql: &str,
+        run: impl AsyncFnOnce(&Lease, Statement) -> Result<T>,
+    ) -> Result<T> {
+        let lease = self.lease()?;
+        if lease.house.pooled && !self.opened {
+            self.ride(&lease, async { Ok(()) }).await?;
+        }
+        let prepared = if lease.house.pooled {
+            lease.get().prepare(sql).await
+        } else {
+            lease.get().prepare_cached(sql).await
+        };
+        match prepared {
+            Ok(statement) => self.ride(&lease, run(&lease, statement)).await,
+            Err(error) => Err(self.note(error.into())),
+        }
+    }
+
+    /// Sends `body`, and before the first one BEGIN and `enter`, without waiting in between.
+    async fn ride<T>(&mut self, lease: &Lease, body: impl Future<Output = Result<T>>) -> Result<T> {
+        let answer = if self.opened {
+            body.await
+        } else {
+            self.opened = true; // from here on something has been sent, whatever becomes of this future
+            let (head, answer) = join(open(lease, &self.ticket), body).await;
+            head.and(answer)
+        };
+        answer.map_err(|error| self.note(error))
+    }
+
+    fn note(&mut self, error: Error) -> Error {
+        if self.opened {
+            self.failed.get_or_insert_with(|| error.to_string());
+        }
+        error
+    }
+}
+
+impl Drop for TenantTx {
+    fn drop(&mut self) {
+        let Some(lease) = self.lease.take() else {
+            return;
+        };
+        if !self.opened {
+            lease.clean.store(true, Ordering::Release);
+        } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(come_clean(lease, Some("rollback")));
+        }
+    }
+}
+
+/// A transaction of the registry: tenants, users, plans. It has no right to what is inside of tenants.
+pub struct PlatformTx {
+    lease: Option<Arc<Lease>>,
+}
+
+impl std::fmt::Debug for PlatformTx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PlatformTx")
+    }
+}
+
+impl PlatformTx {
+    /// The rows of a statement.
+    pub async fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
+        let lease = self.lease()?;
+        let statement = lease.prepare(sql).await?;
+        Ok(lease.get().query(&statement, params).await?)
+    }
+
+    /// The only row of a statement; [`Error::NotFound`] when there is none.
+    pub async fn one(&mut self, sql: &str, params: Params<'_>) -> Result<Row> {
+        self.optional(sql, params)
+            .await?
+            .ok_or(Error::NotFound("row"))
+    }
+
+    /// The only row of a statement, or none.
+    pub async fn optional(&mut self, sql: &str, params: Params<'_>) -> Result<Option<Row>> {
+        let lease = self.lease()?;
+        let statement = lease.prepare(sql).await?;
+        Ok(lease.get().query_opt(&statement, params).await?)
+    }
+
+    /// Runs a statement; answers how many rows it touched.
+    pub async fn execute(&mut self, sql: &str, params: Params<'_>) -> Result<u64> {
+        let lease = self.lease()?;
+        let statement = lease.prepare(sql).await?;
+        Ok(lease.get().execute(&statement, params).await?)
+    }
+
+    /// Makes it last. An `Ok` means that the server committed all of it.
+    pub async fn commit(mut self) -> Result<()> {
+        let lease = self.lease()?;
+        self.lease = None;
+        let (whole, committed) = {
+            let work = pin!(join(
+                async { lease.get().batch_execute("savepoint whole").await }, // fails outside of a transaction, and in a failed one
+                async { lease.get().batch_execute("commit").await }
+            ));
+            give_back_behind(&lease, work).await
+        };
+        match whole.map_err(Error::from) {
+            Ok(()) => committed.map_err(commit_unknown),
+            Err(error) if error.sqlstate() == Some("25P02") => {
+                Err(Error::Aborted("see its error".into()))
+            }
+            Err(error) if error.sqlstate() == Some("25P01") => Err(Error::ContextLost(
+                "the transaction had ended before".into(),
+            )),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn lease(&self) -> Result<Arc<Lease>> {
+        self.lease
+            .clone()
+            .ok_or_else(|| Error::ContextLost("the transaction is over".into()))
+    }
+}
+
+impl Lease {
+    async fn prepare(&self, sql: &str) -> Result<Statement> {
+        Ok(if self.house.pooled {
+            self.get().prepare(sql).await?
+        } else {
+            self.get().prepare_cached(sql).await?
+        })
+    }
+}
+
+impl Drop for PlatformTx {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(come_clean(lease, Some("rollback")));
+        }
+    }
+}
+
+/// The connection of the database's owner (a superuser, or a member of `rowhouse_migrator`): for migrations, for
+/// putting tables behind the wall, for rotating the seal. The wall does not bind a superuser.
+#[derive(Debug)]
+pub struct Owner {
+    client: tokio_postgres::Client,
+}
+
+impl Owner {
+    /// Connects. What the login may do shows when it does it.
+    pub async fn connect(url: impl Into<Secret>) -> Result<Self> {
+        Ok(Self {
+            client: single(&url.into()).await?,
+        })
+    }
+
+    /// A transaction; [`tokio_postgres::Transaction`] itself, since nothing is hidden from an owner.
+    pub async fn begin(&mut self) -> Result<tokio_postgres::Transaction<'_>> {
+        Ok(self.client.transaction().await?)
+    }
+
+    /// The connection itself.
+    pub fn client(&mut self) -> &mut tokio_postgres::Client {
+        &mut self.client
+    }
+}
