@@ -2,4 +2,6 @@
 
 mod embedded;
 mod isolation;
+mod keys;
+mod resources;
 mod world;
