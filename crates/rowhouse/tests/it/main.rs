@@ -4,4 +4,5 @@ mod embedded;
 mod isolation;
 mod keys;
 mod resources;
+mod schema;
 mod world;
