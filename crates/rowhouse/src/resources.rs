@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use crate::audit::{self, Event};
 use crate::error::{Error, OnConstraint, Result};
@@ -233,42 +234,32 @@ pub async fn get(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
 pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<Resource>> {
     let tenant = tx.tenant_id();
     let limit = i64::from(limit.clamp(1, 200));
-    let mut sql = format!(
-        "select {COLUMNS} from rowhouse.resources where tenant_id = $1 and deleted_at is null"
-    );
-    let mut params: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> = vec![&tenant];
-    let mut narrow = |condition: &str, params: &[&(dyn tokio_postgres::types::ToSql + Sync)]| {
-        sql.push_str(" and ");
-        sql.push_str(
-            &condition
-                .replace("$n", &format!("${}", params.len()))
-                .replace("$m", &format!("${}", params.len() - 1)),
-        );
+    let mut sql = format!("select {COLUMNS} from rowhouse.resources where deleted_at is null");
+    let mut params: Vec<Param<'_>> = Vec::new();
+    let mut append = |clause: &str, param| {
+        params.push(param);
+        sql.push_str(&clause.replace('?', &format!("${}", params.len())));
     };
+    append(" and tenant_id = ?", &tenant);
     if let Some(workspace) = &filter.workspace {
-        params.push(workspace);
-        narrow("workspace_id = $n", &params);
+        append(" and workspace_id = ?", workspace);
     }
     if let Some(r#type) = &filter.r#type {
-        params.push(r#type);
-        narrow("type = $n", &params);
+        append(" and type = ?", r#type);
     }
     if let Some(visibility) = &filter.visibility {
-        params.push(visibility);
-        narrow("visibility = $n", &params);
+        append(" and visibility = ?", visibility);
     }
     if let Some((updated_at, id)) = &filter.after {
-        params.extend([updated_at as &(dyn tokio_postgres::types::ToSql + Sync), id]);
-        narrow("(updated_at, id) < ($m, $n)", &params);
+        append(" and (updated_at, id) < (?", updated_at);
+        append(", ?)", id);
     }
-    params.push(&limit);
-    sql.push_str(&format!(
-        " order by updated_at desc, id desc limit ${}",
-        params.len()
-    ));
+    append(" order by updated_at desc, id desc limit ?", &limit);
     let rows = tx.query(&sql, &params).await?;
     Ok(rows.iter().map(Resource::from).collect())
 }
+
+type Param<'a> = &'a (dyn ToSql + Sync);
 
 /// Marks a resource as deleted. [`restore`] brings it back.
 pub async fn delete(tx: &mut TenantTx, id: ResourceId) -> Result<()> {

@@ -286,8 +286,8 @@ async fn open(lease: &Lease, ticket: &Ticket) -> Result<()> {
             connection.execute(&enter, &[&ticket]).await.map(|_| ())
         }
     };
-    let (begun, entered) = join(begin, enter).await;
-    begun?;
+    let (opened, entered) = join(begin, enter).await;
+    opened?;
     entered?;
     Ok(())
 }
@@ -333,21 +333,20 @@ async fn come_clean(lease: Arc<Lease>, before: Option<&'static str>) {
     match tokio::time::timeout(CLEAN_UP, asked).await {
         Ok(Ok(true)) => lease.clean.store(true, Ordering::Release),
         Ok(Ok(false)) => {
-            tracing::warn!("a connection was closed: its last borrower left something on it")
+            tracing::warn!("a connection was closed: its last borrower left something on it");
         }
         Ok(Err(error)) => tracing::debug!(%error, "a connection was closed: it did not come clean"),
         Err(_) => {
             // Something of the borrower's is still running there.
-            #[expect(
-                clippy::let_underscore_must_use,
-                reason = "the connection is closed either way"
-            )]
-            let _ = lease
+            let cancelled = lease
                 .get()
                 .cancel_token()
                 .cancel_query(tokio_postgres::NoTls)
                 .await;
-            tracing::warn!("a connection was closed: its last borrower's statement did not end");
+            tracing::warn!(
+                ?cancelled,
+                "a connection was closed: its last borrower's statement did not end"
+            );
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One test binary for the library; each slice has a file here.
 
+#![cfg(test)] // so that clippy sees helpers, too, as tests
+
 mod embedded;
 mod isolation;
 mod keys;

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use rowhouse::embedded::{Embedded, Options};
 use rowhouse::{Owner, migrate};
 use tokio_postgres::Client;
 
@@ -106,40 +107,40 @@ async fn nothing_migrates_while_a_tenant_is_bound_or_from_a_newer_version() {
     );
 }
 
+/// On a server of its own, where no role of the wall exists yet: a managed server's first migration.
 #[tokio::test]
 async fn a_migrator_that_is_no_superuser_can_build_the_wall() {
-    let url = bare_database("managed").await;
-    let client = connect(&url).await;
-    client
-        .batch_execute(
-            "create role managed_admin login createrole password 'test';
-             alter database managed owner to managed_admin",
-        )
+    let folder = tempfile::tempdir().unwrap();
+    let server = Embedded::start(Options::new(folder.path().join("data")))
         .await
         .unwrap();
-    // The roles of the wall may be there already, from another database of the server: it must be in them.
-    if connect(&url)
+    let superuser = connect(&server.superuser_url()).await;
+    superuser
+        .batch_execute("create role managed_admin login createrole password 'test'")
         .await
-        .query(
-            "select from pg_roles where rolname = 'rowhouse_migrator'",
-            &[],
-        )
+        .unwrap();
+    superuser
+        .batch_execute("create database managed owner managed_admin")
         .await
-        .unwrap()
-        .len()
-        == 1
-    {
-        client
-            .batch_execute("grant rowhouse_migrator to managed_admin with admin option")
+        .unwrap();
+    for round in ["first", "second"] {
+        let mut owner = Owner::connect(server.url("managed_admin", "test", "managed"))
             .await
             .unwrap();
+        migrate::run(&mut owner)
+            .await
+            .unwrap_or_else(|error| panic!("{round}: {error}"));
     }
-    let mut owner = Owner::connect(crate::world::cluster().url("managed_admin", "managed"))
-        .await
-        .unwrap();
-    migrate::run(&mut owner).await.unwrap();
-    let theirs = describe(&client).await;
-    assert_same(&std::fs::read_to_string(PAGE).unwrap(), &theirs);
+    let client = connect(&format!(
+        "{}/managed",
+        server.superuser_url().rsplit_once('/').unwrap().0
+    ))
+    .await;
+    assert_same(
+        &std::fs::read_to_string(PAGE).unwrap(),
+        &describe(&client).await,
+    );
+    server.stop().await.unwrap();
 }
 
 /// Everything about the schemas `rowhouse` and `rowhouse_private` that the wall depends on.
