@@ -839,7 +839,10 @@ declare
 begin
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (member.tenant_id, member.user_id, 'user')
-    on conflict on constraint principals_pkey do update set deleted_at = null;
+    on conflict on constraint principals_pkey do update set deleted_at = null where principals.kind = 'user';
+    if not found then
+      raise exception 'the id of this user stands for something else in the tenant' using errcode = '23505';
+    end if;
   elsif tg_op = 'DELETE' then
     update rowhouse.principals p set deleted_at = clock_timestamp()
     where p.tenant_id = member.tenant_id and p.id = member.user_id;
@@ -859,6 +862,11 @@ end
 function rowhouse_private.new_key() returns bytea  -- sql, volatile; owner rowhouse_definer; execute: nobody else
 (body: see migrations)
 
+function rowhouse_private.one_at_a_time(in_tenant uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+begin
+  perform from rowhouse.tenants t where t.id = in_tenant for no key update;
+end
+
 function rowhouse_private.open(tenant uuid, user_id uuid, context text) returns text  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 declare
   key bytea;
@@ -874,6 +882,7 @@ end
 function rowhouse_private.principal_added() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
   if new.kind <> 'team' then
+    perform rowhouse_private.one_at_a_time(new.tenant_id);
     insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, tenant_state)
     select new.tenant_id, new.id,
       case when new.kind = 'key' then new.id else '00000000-0000-0000-0000-000000000000' end,
@@ -890,6 +899,7 @@ end
 function rowhouse_private.project_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
   if tg_op = 'INSERT' or new.deleted_at is distinct from old.deleted_at then
+    perform rowhouse_private.one_at_a_time(new.tenant_id);
     perform rowhouse_private.refresh(l.tenant_id, l.principal_id)
     from rowhouse_private.liveness l
     where l.tenant_id = new.tenant_id
@@ -912,6 +922,7 @@ declare
   in_projects uuid[] := '{}';
   stands_for uuid[];
 begin
+  perform rowhouse_private.one_at_a_time(in_tenant);
   select * into live from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = principal
   for update;
