@@ -5,6 +5,7 @@
 mod embedded;
 mod isolation;
 mod keys;
+mod plans;
 mod resources;
 mod schema;
 mod world;
