@@ -559,6 +559,15 @@ END
   constraint liveness_lookup UNIQUE (lookup)
   grant delete, insert, select, update to rowhouse_definer
 
+table rowhouse_private.login_secret  -- owner rowhouse_owner
+  single boolean not null default true
+  secret bytea not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint login_secret_64_bytes CHECK ((octet_length(secret) = 64))
+  constraint login_secret_one_row CHECK (single)
+  constraint login_secret_pkey PRIMARY KEY (single)
+
 function rowhouse.bound_tenant() returns uuid  -- plpgsql, stable, parallel safe, security definer; owner rowhouse_definer; execute: public
 declare
   key pg_catalog.bytea;

@@ -13,6 +13,7 @@ pub mod embedded;
 pub mod error;
 pub mod ids;
 pub mod keys;
+pub mod logins;
 pub mod members;
 pub mod migrate;
 pub mod names;
