@@ -1,4 +1,4 @@
-//! The logins of a database: `DATABASE_app`, `DATABASE_platform`, `DATABASE_sealer`, each in its group of the wall.
+//! The logins of a database: `DATABASE_app_login`, `DATABASE_platform_login`, `DATABASE_sealer_login`, each in its group of the wall.
 //!
 //! Roles belong to a whole server, so a login is named after its database and is good for that one. Its password follows
 //! from a secret that only the database's owner can read: no file has to be carried around, and every process that
@@ -25,10 +25,13 @@ pub struct Logins {
     pub sealer: Secret,
 }
 
-const LOGINS: [(&str, &str); 3] =
-    [("app", "rowhouse_app, rowhouse_shadow"), ("platform", "rowhouse_platform"), ("sealer", "rowhouse_sealer")];
-/// Postgres cuts names at 63 bytes; room is left for `_platform`.
-const DATABASE_BYTES: usize = 50;
+const LOGINS: [(&str, &str); 3] = [
+    ("app_login", "rowhouse_app, rowhouse_shadow"),
+    ("platform_login", "rowhouse_platform"),
+    ("sealer_login", "rowhouse_sealer"),
+];
+/// Postgres cuts names at 63 bytes; room is left for `_platform_login`.
+const DATABASE_BYTES: usize = 48;
 
 /// Makes the logins, or gives them the password and the groups that they should have.
 pub async fn ensure(owner: &mut Owner, owner_url: &Secret) -> Result<Logins> {
@@ -36,7 +39,8 @@ pub async fn ensure(owner: &mut Owner, owner_url: &Secret) -> Result<Logins> {
     let database = current_database(owner).await?;
     for (suffix, groups) in LOGINS {
         let login = name(&database, suffix);
-        let verifier = postgres_protocol::password::scram_sha_256(password(&secret, &login).as_bytes());
+        let verifier =
+            postgres_protocol::password::scram_sha_256(password(&secret, &login).as_bytes());
         let statements = owner
             .client()
             .query_typed_one(
@@ -73,14 +77,23 @@ async fn secret(owner: &mut Owner) -> Result<Vec<u8>> {
         .query_typed_opt("select secret from rowhouse_private.login_secret", &[])
         .await
         .map_err(|error| match Error::from(error) {
-            Error::NotPermitted(why) => Error::NotPermitted(format!("{why}: this is not the URL of the database's owner")),
-            other => Error::Schema(format!("the logins of this database cannot be found ({other}): run rowhouse migrate")),
+            Error::NotPermitted(why) => Error::NotPermitted(format!(
+                "{why}: this is not the URL of the database's owner"
+            )),
+            other => Error::Schema(format!(
+                "the logins of this database cannot be found ({other}): run rowhouse migrate"
+            )),
         })?;
-    row.map(|row| row.get(0)).ok_or_else(|| Error::Schema("rowhouse_private.login_secret is empty".into()))
+    row.map(|row| row.get(0))
+        .ok_or_else(|| Error::Schema("rowhouse_private.login_secret is empty".into()))
 }
 
 async fn current_database(owner: &mut Owner) -> Result<String> {
-    Ok(owner.client().query_typed_one("select current_database()::text", &[]).await?.get(0))
+    Ok(owner
+        .client()
+        .query_typed_one("select current_database()::text", &[])
+        .await?
+        .get(0))
 }
 
 /// A long name is cut and told apart by its digest.
@@ -97,12 +110,21 @@ fn name(database: &str, suffix: &str) -> String {
 }
 
 fn password(secret: &[u8], login: &str) -> String {
-    hex::encode(Sha256::new().chain_update(secret).chain_update(login.as_bytes()).chain_update(secret).finalize())
+    hex::encode(
+        Sha256::new()
+            .chain_update(secret)
+            .chain_update(login.as_bytes())
+            .chain_update(secret)
+            .finalize(),
+    )
 }
 
 fn urls(owner_url: &Secret, database: &str, secret: &[u8]) -> Result<Logins> {
-    let server = tokio_postgres::Config::from_str(owner_url.reveal())
-        .map_err(|error| Error::Config(format!("the connection URL of the owner cannot be read: {error}")))?;
+    let server = tokio_postgres::Config::from_str(owner_url.reveal()).map_err(|error| {
+        Error::Config(format!(
+            "the connection URL of the owner cannot be read: {error}"
+        ))
+    })?;
     let url = |suffix: &str| {
         let login = name(database, suffix);
         let host = match server.get_hosts().first() {
@@ -117,16 +139,26 @@ fn urls(owner_url: &Secret, database: &str, secret: &[u8]) -> Result<Logins> {
             _ => "",
         };
         let password = password(secret, &login);
-        Secret::from(format!("postgresql://{}:{password}@{host}:{port}/{}{tls}", encode(&login), encode(database)))
+        Secret::from(format!(
+            "postgresql://{}:{password}@{host}:{port}/{}{tls}",
+            encode(&login),
+            encode(database)
+        ))
     };
-    Ok(Logins { app: url("app"), platform: url("platform"), sealer: url("sealer") })
+    Ok(Logins {
+        app: url("app_login"),
+        platform: url("platform_login"),
+        sealer: url("sealer_login"),
+    })
 }
 
 /// Percent-encoding of everything that is not plain in a URL.
 fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()
@@ -138,9 +170,12 @@ mod tests {
 
     #[test]
     fn names_fit_and_stay_apart() {
-        assert_eq!(name("shop", "app"), "shop_app");
-        let (one, two) = (name(&"x".repeat(62), "platform"), name(&"x".repeat(63), "platform"));
+        assert_eq!(name("shop", "app_login"), "shop_app_login");
+        let (one, two) = (
+            name(&"x".repeat(62), "platform_login"),
+            name(&"x".repeat(63), "platform_login"),
+        );
         assert!(one.len() <= 63 && two.len() <= 63 && one != two);
-        assert!(name(&"ü".repeat(31), "platform").len() <= 63);
+        assert!(name(&"ü".repeat(31), "platform_login").len() <= 63);
     }
 }

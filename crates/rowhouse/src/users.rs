@@ -66,6 +66,11 @@ pub async fn set_home(tx: &mut PlatformTx, user: UserId, tenant: TenantId) -> Re
 /// The user with this address, whatever its case.
 pub async fn by_email(tx: &mut PlatformTx, email: &str) -> Result<UserId> {
     let digest: [u8; 32] = Sha256::digest(email.to_lowercase().as_bytes()).into();
-    let row = tx.optional("select id from rowhouse.locate('email', $1)", &[&digest.as_slice()]).await?;
+    let row = tx
+        .optional(
+            "select id from rowhouse.locate('email', $1)",
+            &[&digest.as_slice()],
+        )
+        .await?;
     Ok(row.ok_or(Error::NotFound("user"))?.get(0))
 }
