@@ -14,6 +14,7 @@ pub mod error;
 pub mod ids;
 pub mod migrate;
 pub mod names;
+pub mod tables;
 pub mod tenants;
 mod text_enum;
 pub mod tx;
