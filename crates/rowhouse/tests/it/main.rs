@@ -8,4 +8,7 @@ mod keys;
 mod plans;
 mod resources;
 mod schema;
+
+mod chinook;
+mod tables;
 mod world;
