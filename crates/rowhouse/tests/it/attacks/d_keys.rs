@@ -77,9 +77,10 @@ pub async fn d04_a_reference_to_a_foreign_row_is_refused_like_one_to_nothing(wor
         format!("select {column} from rowhouse.{table} where tenant_id = '{}' limit 1", beta(world))
     };
     let workspace = super::allowed(&root, &of_beta("workspaces", "id")).await.remove(0);
-    root.batch_execute(&format!(
-        "insert into rowhouse.teams (tenant_id, id, name) values ('{0}', '{THEIR_RESOURCE}', 't'); insert into rowhouse.projects (tenant_id, id, name) values ('{0}', '{THEIR_RESOURCE}', 'p')",
-        beta(world)
+    let b = world.app().await;
+    enter(&b, world, &world.beta.context()).await;
+    b.batch_execute(&format!(
+        "insert into rowhouse.teams (id, name) values ('{THEIR_RESOURCE}', 't'); insert into rowhouse.projects (id, name) values ('{THEIR_RESOURCE}', 'p'); commit"
     ))
     .await
     .unwrap();
@@ -195,7 +196,8 @@ pub async fn d13_the_wall_is_not_changed_while_a_tenant_is_bound(world: &World) 
         .ticket(&world.alpha.context(), std::time::Duration::from_mins(1))
         .await
         .unwrap();
-    root.batch_execute("create table later (tenant_id uuid not null); begin").await.unwrap();
+    root.batch_execute("create table later (tenant_id uuid not null)").await.unwrap();
+    root.batch_execute("begin").await.unwrap();
     root.execute("select rowhouse.enter($1)", &[&ticket.as_bytes()]).await.unwrap();
     for sql in [
         "select rowhouse.raise_wall('later', 'content', 'enforce')",
