@@ -20,7 +20,6 @@ pub mod names;
 pub mod operators;
 pub mod projects;
 pub mod resources;
-
 pub mod tables;
 pub mod tenants;
 mod text_enum;

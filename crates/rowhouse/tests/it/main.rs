@@ -2,13 +2,14 @@
 
 #![cfg(test)] // so that clippy sees helpers, too, as tests
 
+mod attacks;
+mod catalogue;
+mod chinook;
 mod embedded;
 mod isolation;
 mod keys;
 mod plans;
 mod resources;
 mod schema;
-
-mod chinook;
 mod tables;
 mod world;
