@@ -568,25 +568,21 @@ table rowhouse_private.login_secret  -- owner rowhouse_owner
   constraint login_secret_one_row CHECK (single)
   constraint login_secret_pkey PRIMARY KEY (single)
 
+view rowhouse_private.context  -- owner rowhouse_owner, security_invoker=true
+  fits boolean
+  tenant text
+  grant select to rowhouse_definer
+
+view rowhouse_private.old_context  -- owner rowhouse_owner, security_invoker=true
+  fits boolean
+  tenant text
+  grant select to rowhouse_definer
+
 function rowhouse.bound_tenant() returns uuid  -- plpgsql, stable, parallel safe, security definer; owner rowhouse_definer; execute: public
-declare
-  key pg_catalog.bytea;
 begin
-  select k.seal_key into key from rowhouse_private.keyring k;
-  return case
-    when pg_catalog.sha256(pg_catalog.textsend(pg_catalog.current_setting('app.seal', true)))
-      operator(pg_catalog.=) pg_catalog.sha256(pg_catalog.textsend(pg_catalog.encode(pg_catalog.sha256(
-        key
-        operator(pg_catalog.||) pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp())
-        operator(pg_catalog.||) pg_catalog.textsend(
-          pg_catalog.current_setting('app.tenant_id', true)
-          operator(pg_catalog.||) pg_catalog.current_setting('app.user_id', true)
-          operator(pg_catalog.||) '/'
-          operator(pg_catalog.||) pg_catalog.current_setting('app.context', true))
-        operator(pg_catalog.||) key), 'hex')))
-    then pg_catalog.current_setting('app.tenant_id', true)
-    else rowhouse_private.second_look()
-  end::pg_catalog.uuid;
+  return (
+    select case when c.fits then c.tenant else rowhouse_private.second_look() end::pg_catalog.uuid
+    from rowhouse_private.context c);
 end
 
 function rowhouse.caller_principals() returns uuid[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
@@ -782,23 +778,16 @@ end
 
 function rowhouse_private.enter_closely(ticket bytea) returns text  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 declare
-  ring rowhouse_private.keyring;
+  ours constant boolean := rowhouse_private.is_ours(ticket);
   live rowhouse_private.liveness;
-  key bytea;
   project uuid;
   nil constant uuid := '00000000-0000-0000-0000-000000000000';
   packed text;
 begin
-  select * into ring from rowhouse_private.keyring;
-  if not found then
+  if ours is null then
     raise exception 'this database has lost the keys of its seal' using errcode = 'RH002',
       hint = 'Restore rowhouse_private.keyring from a backup, or make new keys: rowhouse seal rotate';
-  end if;
-  key := case
-    when substring(ticket, 1, 2) = ring.ticket_head then ring.ticket_key
-    when substring(ticket, 1, 2) = ring.old_ticket_head then ring.old_ticket_key
-  end;
-  if (sha256(substring(ticket, 76)) = sha256(sha256(key || substring(ticket, 1, 75) || key))) is not true then
+  elsif not ours then
     raise exception 'this is not a ticket, or its seal does not fit' using errcode = 'RH002',
       hint = 'A ticket is good under the current ticket key and the one before it.';
   end if;
@@ -829,6 +818,9 @@ begin
   end if;
   return rowhouse_private.open(live.tenant_id, live.user_id, packed);
 end
+
+function rowhouse_private.is_ours(ticket bytea) returns boolean  -- sql, stable; owner rowhouse_definer; execute: nobody else
+(body: see migrations)
 
 function rowhouse_private.key_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
@@ -876,17 +868,8 @@ begin
   perform from rowhouse.tenants t where t.id = in_tenant for no key update;
 end
 
-function rowhouse_private.open(tenant uuid, user_id uuid, context text) returns text  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
-declare
-  key bytea;
-begin
-  select k.seal_key into strict key from rowhouse_private.keyring k;
-  return set_config('app.seal', rowhouse_private.seal(
-    key,
-    set_config('app.tenant_id', tenant::text, true),
-    set_config('app.user_id', coalesce(user_id::text, ''), true),
-    set_config('app.context', context, true)), true);
-end
+function rowhouse_private.open(tenant uuid, user_id uuid, context text) returns text  -- sql, volatile; owner rowhouse_definer; execute: nobody else
+(body: see migrations)
 
 function rowhouse_private.principal_added() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
@@ -1004,25 +987,17 @@ begin
   end if;
 end
 
-function rowhouse_private.seal(key bytea, tenant text, user_id text, context text) returns text  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
-begin
-  return encode(sha256(key || timestamptz_send(transaction_timestamp())
-    || textsend(tenant || user_id || '/' || context) || key), 'hex');
-end
-
 function rowhouse_private.second_look() returns text  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 declare
-  ring rowhouse_private.keyring;
+  tenant text;
 begin
   if coalesce(current_setting('app.tenant_id', true), '') = '' then
     raise exception 'no tenant is bound to this transaction'
       using errcode = 'RH001', hint = 'Begin with: select rowhouse.enter(ticket)';
   end if;
-  select * into strict ring from rowhouse_private.keyring;
-  if sha256(textsend(current_setting('app.seal', true))) = sha256(textsend(rowhouse_private.seal(ring.old_seal_key,
-    current_setting('app.tenant_id', true), current_setting('app.user_id', true), current_setting('app.context', true))))
-  then
-    return current_setting('app.tenant_id', true);
+  select c.tenant into tenant from rowhouse_private.old_context c where c.fits;
+  if found then
+    return tenant;
   end if;
   raise exception 'the context of this transaction does not fit its seal' using errcode = 'RH002',
     hint = 'The settings app.* were changed after rowhouse.enter(), or carried over from another transaction.';

@@ -36,7 +36,7 @@ pub(crate) const ENTER: &str = "select rowhouse.enter($1)";
 /// Fails when an earlier statement failed, when the transaction is over, and when its context was changed.
 const STILL_WHOLE: &str = "select rowhouse.bound_tenant()";
 /// Simple-protocol text, so that nothing that the borrower prepared can stand in its place.
-const HAND_BACK: &str = "reset all; discard sequences; select rowhouse.residue()";
+const HAND_BACK: &str = "reset all; discard sequences; select rowhouse.residue(), count(*) from pg_catalog.pg_prepared_statements";
 /// How long a connection may take to come clean before it is closed.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
@@ -67,14 +67,14 @@ impl Rowhouse {
     /// Connects, and refuses a login that could bypass the wall, a schema that this library does not understand, and a
     /// pooler that mixes its clients' state.
     pub async fn connect(config: Config) -> Result<Self> {
-        let app = single(&config.app).await?;
+        let app = single(&config.app, config.pooled).await?;
         refuse_weak_login(&app, Group::App).await?;
         crate::migrate::refuse_foreign_schema(&app).await?;
         if config.pooled {
             crate::connect::refuse_leaky_pooler(&app).await?;
         }
         if let Some(url) = &config.platform {
-            refuse_weak_login(&single(url).await?, Group::Platform).await?;
+            refuse_weak_login(&single(url, config.pooled).await?, Group::Platform).await?;
         }
         let inner = Inner {
             app: pool(&config.app, Group::App, &config)?,
@@ -323,12 +323,21 @@ async fn come_clean(lease: Arc<Lease>, before: Option<&'static str>) {
         if lease.house.pooled {
             return Ok(true); // the pooler cleans its servers, and our side of it holds nothing
         }
+        // Statements that we prepared and somebody threw away would fail under the next borrower.
+        let ours = lease.get().statement_cache.size();
         let answer = lease.get().simple_query(HAND_BACK).await?;
-        let left = answer.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0),
-            _ => None,
-        });
-        Ok::<_, tokio_postgres::Error>(left == Some("{}"))
+        Ok::<_, tokio_postgres::Error>(answer.iter().any(|message| {
+            match message {
+                SimpleQueryMessage::Row(row) => {
+                    row.get(0) == Some("{}")
+                        && row
+                            .get(1)
+                            .and_then(|prepared| prepared.parse().ok())
+                            .is_some_and(|prepared: usize| prepared >= ours)
+                }
+                _ => false,
+            }
+        }))
     };
     match tokio::time::timeout(CLEAN_UP, asked).await {
         Ok(Ok(true)) => lease.clean.store(true, Ordering::Release),
@@ -664,19 +673,27 @@ impl Drop for PlatformTx {
 #[derive(Debug)]
 pub struct Owner {
     client: tokio_postgres::Client,
+    url: Secret,
 }
 
 impl Owner {
     /// Connects. What the login may do shows when it does it.
     pub async fn connect(url: impl Into<Secret>) -> Result<Self> {
+        let url = url.into();
         Ok(Self {
-            client: single(&url.into()).await?,
+            client: single(&url, false).await?,
+            url,
         })
     }
 
     /// A transaction; [`tokio_postgres::Transaction`] itself, since nothing is hidden from an owner.
     pub async fn begin(&mut self) -> Result<tokio_postgres::Transaction<'_>> {
         Ok(self.client.transaction().await?)
+    }
+
+    /// Another connection of the same owner.
+    pub(crate) async fn another(&self) -> Result<tokio_postgres::Client> {
+        single(&self.url, false).await
     }
 
     /// The connection itself.

@@ -316,9 +316,9 @@ pub async fn weak(world: &World, name: &str, sql: &str, why: &str) {
                 said.contains(why),
                 "HOLE: {name}: refused because of something else: {said}"
             );
-            root.batch_execute(&mend)
-                .await
-                .unwrap_or_else(|error| panic!("HOLE: {name}: the mend does not run: {mend}: {error:?}"));
+            root.batch_execute(&mend).await.unwrap_or_else(|error| {
+                panic!("HOLE: {name}: the mend does not run: {mend}: {error:?}")
+            });
             if let Err(error) = start(world, &login).await {
                 panic!("HOLE: {name}: `{mend}` did not mend it: {error}");
             }
@@ -343,7 +343,11 @@ pub async fn noisy(world: &World) -> (Client, UnboundedReceiver<String>) {
             std::future::poll_fn(|task| connection.poll_message(task)).await
         {
             let heard = match message {
-                AsyncMessage::Notice(notice) => format!("{}\n{}", notice.message(), notice.detail().unwrap_or_default()),
+                AsyncMessage::Notice(notice) => format!(
+                    "{}\n{}",
+                    notice.message(),
+                    notice.detail().unwrap_or_default()
+                ),
                 AsyncMessage::Notification(notification) => format!(
                     "NOTIFY {} {}",
                     notification.channel(),
