@@ -250,7 +250,7 @@ async fn nothing_is_protected_while_a_tenant_is_bound_or_a_table_is_in_use() {
     let tx = owner.begin().await.unwrap();
     let ticket = world
         .house
-        .ticket(&world.alpha.context(), std::time::Duration::from_secs(60))
+        .ticket(&world.alpha.context(), std::time::Duration::from_mins(1))
         .await
         .unwrap();
     tx.execute("select rowhouse.enter($1)", &[&ticket.as_bytes()])
