@@ -17,7 +17,7 @@ fn cases() -> Vec<Case> {
     let follow = |column: &str| Assign::Follow(column.into());
     vec![
         Case("", vec![content("missing")], &["missing does not exist"]),
-        Case("", vec![content("no name at all")], &["is not the name of a table"]),
+        Case("", vec![content("no name at all")], &["no name at all "]),
         Case("create view v as select 1 as id", vec![content("v")], &["public.v is a view"]),
         Case("create materialized view m as select 1 as id", vec![content("m")], &["is a materialized view"]),
         Case("create sequence s", vec![content("s")], &["is a sequence"]),
