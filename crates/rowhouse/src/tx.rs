@@ -26,7 +26,8 @@ use crate::connect::{
 };
 use crate::context::{Context, OWN_TICKET_TTL, Ticket};
 use crate::error::{Error, Result};
-use crate::ids::TenantId;
+use crate::ids::{KeyId, TenantId};
+use crate::keys::KnownKeys;
 
 /// A statement's parameters, as tokio-postgres takes them.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -51,6 +52,7 @@ struct Inner {
     sealer: Sealer,
     pooled: bool,
     closed: AtomicU64,
+    known_keys: KnownKeys,
 }
 
 impl std::fmt::Debug for Rowhouse {
@@ -84,6 +86,7 @@ impl Rowhouse {
             sealer: Sealer::new(config.seal.clone()),
             pooled: config.pooled,
             closed: AtomicU64::new(0),
+            known_keys: KnownKeys::new(),
         };
         inner.sealer.reading(&inner.app).await?;
         Ok(Self {
@@ -98,7 +101,7 @@ impl Rowhouse {
         sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
-        let connection = self.tenant_lease(&self.inner.app).await?;
+        let connection = self.lease(&self.inner.app).await?;
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
         self.in_one_go(connection, ticket, sql, async |lease, statement| {
             Ok(lease.get().query(&statement, params).await?)
@@ -108,7 +111,7 @@ impl Rowhouse {
 
     /// As [`Rowhouse::query`], for a statement without rows; answers how many it touched.
     pub async fn execute(&self, context: &Context, sql: &str, params: Params<'_>) -> Result<u64> {
-        let connection = self.tenant_lease(&self.inner.app).await?;
+        let connection = self.lease(&self.inner.app).await?;
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
         self.in_one_go(connection, ticket, sql, async |lease, statement| {
             Ok(lease.get().execute(&statement, params).await?)
@@ -149,7 +152,7 @@ impl Rowhouse {
 
     /// A transaction of the registry.
     pub async fn begin_platform(&self) -> Result<PlatformTx> {
-        let lease = self.tenant_lease(self.platform_pool()?).await?;
+        let lease = self.lease(self.platform_pool()?).await?;
         lease.get().batch_execute("begin").await?;
         Ok(PlatformTx { lease: Some(lease) })
     }
@@ -170,10 +173,28 @@ impl Rowhouse {
 
     /// Answers once a connection of the app's pool does.
     pub async fn ready(&self) -> Result<()> {
-        let lease = self.tenant_lease(&self.inner.app).await?;
+        let lease = self.lease(&self.inner.app).await?;
         lease.get().simple_query("select").await?;
         lease.clean.store(true, Ordering::Release);
         Ok(())
+    }
+
+    pub(crate) fn known_keys(&self) -> &KnownKeys {
+        &self.inner.known_keys
+    }
+
+    /// Asks `locate`, the one question that the app's login may ask outside of a tenant.
+    pub(crate) async fn locate_key(&self, digest: &[u8; 32]) -> Result<Option<(TenantId, KeyId)>> {
+        let lease = self.lease(&self.inner.app).await?;
+        let row = lease
+            .get()
+            .query_typed_opt(
+                "select tenant_id, id from rowhouse.locate('key', $1)",
+                &[(&digest.as_slice(), Type::BYTEA)],
+            )
+            .await?;
+        lease.clean.store(true, Ordering::Release); // one statement of ours: it left nothing
+        Ok(row.map(|row| (row.get(0), row.get(1))))
     }
 
     fn platform_pool(&self) -> Result<&Pool> {
@@ -186,7 +207,7 @@ impl Rowhouse {
         clippy::disallowed_methods,
         reason = "this is the file that hands out connections"
     )]
-    async fn tenant_lease(&self, pool: &Pool) -> Result<Arc<Lease>> {
+    async fn lease(&self, pool: &Pool) -> Result<Arc<Lease>> {
         let connection = pool.get().await.map_err(no_connection)?;
         Ok(Arc::new(Lease {
             connection: Some(connection),
@@ -201,7 +222,7 @@ impl Rowhouse {
         ticket: Ticket,
         context: Option<Context>,
     ) -> Result<TenantTx> {
-        let lease = self.tenant_lease(pool).await?;
+        let lease = self.lease(pool).await?;
         Ok(TenantTx {
             lease: Some(lease),
             ticket,
@@ -265,8 +286,8 @@ async fn open(lease: &Lease, ticket: &Ticket) -> Result<()> {
             connection.execute(&enter, &[&ticket]).await.map(|_| ())
         }
     };
-    let (begun, entered) = join(begin, enter).await;
-    begun?;
+    let (opened, entered) = join(begin, enter).await;
+    opened?;
     entered?;
     Ok(())
 }
@@ -312,21 +333,20 @@ async fn come_clean(lease: Arc<Lease>, before: Option<&'static str>) {
     match tokio::time::timeout(CLEAN_UP, asked).await {
         Ok(Ok(true)) => lease.clean.store(true, Ordering::Release),
         Ok(Ok(false)) => {
-            tracing::warn!("a connection was closed: its last borrower left something on it")
+            tracing::warn!("a connection was closed: its last borrower left something on it");
         }
         Ok(Err(error)) => tracing::debug!(%error, "a connection was closed: it did not come clean"),
         Err(_) => {
             // Something of the borrower's is still running there.
-            #[expect(
-                clippy::let_underscore_must_use,
-                reason = "the connection is closed either way"
-            )]
-            let _ = lease
+            let cancelled = lease
                 .get()
                 .cancel_token()
                 .cancel_query(tokio_postgres::NoTls)
                 .await;
-            tracing::warn!("a connection was closed: its last borrower's statement did not end");
+            tracing::warn!(
+                ?cancelled,
+                "a connection was closed: its last borrower's statement did not end"
+            );
         }
     }
 }

@@ -1,7 +1,15 @@
 //! One test binary for the library; each slice has a file here.
 
+#![cfg(test)] // so that clippy sees helpers, too, as tests
+
+mod attacks;
+mod catalogue;
 mod chinook;
 mod embedded;
 mod isolation;
+mod keys;
+mod plans;
+mod resources;
+mod schema;
 mod tables;
 mod world;

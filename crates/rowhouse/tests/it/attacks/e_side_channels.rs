@@ -1,0 +1,168 @@
+//! E: what can be learned without reading a row.
+
+use super::{
+    THEIRS, allowed, alpha, attacker, beta, checks, enter, heard, noisy, refused,
+    says_nothing_of_beta, sees, sees_mine, touches, walled,
+};
+use crate::world::World;
+
+checks![
+    e01_the_tenant_is_a_condition_of_the_index,
+    e02_statistics_of_values_are_not_readable,
+    e03_the_texts_of_others_hold_no_values,
+    e05_nothing_is_announced,
+    e06_a_foreign_row_is_answered_like_a_missing_one,
+];
+
+pub async fn e01_the_tenant_is_a_condition_of_the_index(world: &World) {
+    let root = world.superuser().await;
+    walled(&root, "big").await;
+    let mine = alpha(world);
+    root.batch_execute(&format!(
+        "alter table big drop constraint big_tenant; -- the other 49 tenants need not exist
+         insert into big select case n % 50 when 0 then '{mine}' else md5((n % 50)::text) end::uuid, n, 'body' from generate_series(1, 20000) n;
+         analyze big"
+    ))
+    .await
+    .unwrap();
+    let a = attacker(world).await;
+    for sql in [
+        "select * from big",
+        "select * from big where id = 50",
+        "select * from big where body = 'body' order by id limit 10",
+        "update big set body = body where id = 100",
+        "select count(*) from big where id > 19900",
+    ] {
+        let plan = allowed(&a, &format!("explain (analyze, costs off) {sql}")).await.join("\n");
+        assert!(plan.contains("Index Cond: (") && plan.contains("tenant_id ="), "HOLE: not by index: {sql}\n{plan}");
+        let removed = plan
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("Rows Removed by Filter: "))
+            .filter_map(|count| count.parse::<u64>().ok())
+            .max();
+        assert!(removed.unwrap_or(0) <= 400, "HOLE: it counts the rows of others: {sql}\n{plan}");
+        says_nothing_of_beta(&plan);
+    }
+    sees(&a, "select count(*) from big", &["400"]).await;
+}
+
+pub async fn e02_statistics_of_values_are_not_readable(world: &World) {
+    let root = world.superuser().await;
+    root.batch_execute(
+        "insert into notes (tenant_id, id, body) select t.id, n, t.slug || ' common' from rowhouse.tenants t, generate_series(100, 200) n;
+         create statistics both_columns (mcv) on id, body from notes; analyze notes; analyze rowhouse.resources; analyze rowhouse.tenants",
+    )
+    .await
+    .unwrap();
+    let statistics = "select count(*) > 0 from pg_stats where schemaname in ('public', 'rowhouse') and tablename in ('notes', 'resources', 'tenants')";
+    let extended = "select count(*) > 0 from pg_stats_ext where tablename = 'notes'";
+    sees(&root, statistics, &["t"]).await;
+    sees(&root, extended, &["t"]).await;
+    let a = attacker(world).await;
+    sees(&a, statistics, &["f"]).await;
+    sees(&a, extended, &["f"]).await;
+    for catalogue in ["pg_statistic", "pg_statistic_ext_data", "pg_authid", "pg_user_mapping"] {
+        refused(&a, &format!("table {catalogue}"), "42501").await;
+    }
+    sees(&a, "select count(*) from notes", &["103"]).await;
+}
+
+pub async fn e03_the_texts_of_others_hold_no_values(world: &World) {
+    let house = world.house.clone();
+    let victim = world.beta.context();
+    let busy = tokio::spawn(async move {
+        house
+            .query(&victim, "select body, pg_sleep(3)::text from notes where body = $1", &[&"beta two"])
+            .await
+            .unwrap()
+            .len()
+    });
+    let a = world.app().await;
+    let look = "select query from pg_stat_activity where pid <> pg_backend_pid() and usename = session_user and datname = current_database()";
+    let mut seen = String::new();
+    for _ in 0..100 {
+        seen = allowed(&a, look).await.join("\n");
+        if seen.contains("pg_sleep") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(seen.contains("pg_sleep"), "the statement of the other is not even running: {seen}");
+    for secret in THEIRS.iter().map(ToString::to_string).chain([beta(world).to_string(), r"\x01".into()]) {
+        assert!(!seen.contains(&secret), "HOLE: it shows {secret}: {seen}");
+    }
+    assert_eq!(busy.await.unwrap(), 1);
+    refused(&a, "table pg_stat_statements", "42P01 42501").await;
+}
+
+pub async fn e05_nothing_is_announced(world: &World) {
+    let (a, mut messages) = noisy(world).await;
+    // The names that somebody would guess, since one cannot listen to all.
+    for channel in ["rowhouse", "rowhouse_changes", "tenants", "tenant_changed", "notes", "audit_log"] {
+        allowed(&a, &format!("listen {channel}")).await;
+    }
+    world
+        .house
+        .execute(&world.beta.context(), "insert into notes (id, body) values (9, 'beta nine')", &[])
+        .await
+        .unwrap();
+    world
+        .house
+        .execute(&world.beta.context(), "insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'beta team')", &[])
+        .await
+        .unwrap();
+    let root = world.superuser().await;
+    sees(
+        &root,
+        "select oid::regprocedure from pg_proc where pronamespace in ('rowhouse'::regnamespace, 'rowhouse_private'::regnamespace) and prosrc ~* 'notify'",
+        &[],
+    )
+    .await;
+    allowed(&a, "notify notes, 'own'").await;
+    allowed(&a, "select 1").await;
+    tokio::task::yield_now().await;
+    let heard = heard(&mut messages);
+    assert!(heard.contains("NOTIFY notes own"), "one does not even hear oneself: {heard}");
+    says_nothing_of_beta(&heard);
+}
+
+/// Byte for byte, and by the pages that are looked at. How long it takes is measured elsewhere.
+pub async fn e06_a_foreign_row_is_answered_like_a_missing_one(world: &World) {
+    let root = world.superuser().await;
+    walled(&root, "big").await;
+    let (mine, theirs) = (alpha(world), beta(world));
+    root.batch_execute(&format!(
+        "insert into big select case n % 2 when 0 then '{mine}' else '{theirs}' end::uuid, n, 'body' from generate_series(1, 20000) n; analyze big"
+    ))
+    .await
+    .unwrap();
+    let a = attacker(world).await;
+    for sql in [
+        "select body from big where id = $",
+        "select body from big where id = $ for update",
+        "update big set body = 'x' where id = $ returning id",
+        "delete from big where id = $ returning id",
+    ] {
+        let foreign = sql.replace('$', "10001");
+        let missing = sql.replace('$', "99999");
+        touches(&a, &foreign, 0).await;
+        touches(&a, &missing, 0).await;
+        touches(&a, &sql.replace('$', "10002"), 1).await;
+        let pages = async |sql: &str| -> Vec<String> {
+            allowed(&a, &format!("explain (analyze, buffers, costs off, timing off, summary off) {sql}"))
+                .await
+                .into_iter()
+                .map(|line| line.replace("10001", "ID").replace("99999", "ID"))
+                .take_while(|line| !line.starts_with("Planning"))
+                .collect()
+        };
+        pages(&foreign).await;
+        let (foreign, missing) = (pages(&foreign).await, pages(&missing).await);
+        // A missing id may lie at the edge of the index: the same number of rows, not one more page read by far.
+        assert_eq!(foreign.len(), missing.len(), "HOLE: {foreign:#?}\n{missing:#?}");
+    }
+    sees_mine(&a).await;
+    a.batch_execute("rollback").await.unwrap();
+    enter(&a, world, &world.beta.context()).await;
+    sees(&a, "select body from big where id = 10001", &["body"]).await;
+}
