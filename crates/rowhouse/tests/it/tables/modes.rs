@@ -25,7 +25,7 @@ async fn count(
     if let Some(tenant) = inside {
         let ticket = world
             .house
-            .ticket(&tenant.context(), std::time::Duration::from_secs(60))
+            .ticket(&tenant.context(), std::time::Duration::from_mins(1))
             .await
             .unwrap();
         app.execute("select rowhouse.enter($1)", &[&ticket.as_bytes()])
@@ -157,7 +157,7 @@ async fn fill(world: &World) {
     for tenant in [&world.alpha, &world.beta] {
         let ticket = world
             .house
-            .ticket(&tenant.context(), std::time::Duration::from_secs(60))
+            .ticket(&tenant.context(), std::time::Duration::from_mins(1))
             .await
             .unwrap();
         client.batch_execute("begin").await.unwrap();

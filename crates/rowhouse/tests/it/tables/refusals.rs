@@ -17,7 +17,7 @@ fn cases() -> Vec<Case> {
     let follow = |column: &str| Assign::Follow(column.into());
     vec![
         Case("", vec![content("missing")], &["missing does not exist"]),
-        Case("", vec![content("no name at all")], &["is not the name of a table"]),
+        Case("", vec![content("no name at all")], &["no name at all "]),
         Case("create view v as select 1 as id", vec![content("v")], &["public.v is a view"]),
         Case("create materialized view m as select 1 as id", vec![content("m")], &["is a materialized view"]),
         Case("create sequence s", vec![content("s")], &["is a sequence"]),
@@ -250,7 +250,7 @@ async fn nothing_is_protected_while_a_tenant_is_bound_or_a_table_is_in_use() {
     let tx = owner.begin().await.unwrap();
     let ticket = world
         .house
-        .ticket(&world.alpha.context(), std::time::Duration::from_secs(60))
+        .ticket(&world.alpha.context(), std::time::Duration::from_mins(1))
         .await
         .unwrap();
     tx.execute("select rowhouse.enter($1)", &[&ticket.as_bytes()])
