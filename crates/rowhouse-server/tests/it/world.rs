@@ -308,7 +308,9 @@ pub fn count_inside(url: &str, ticket: &str, query: &str) -> i64 {
     run(async {
         let mut client = rowhouse::Owner::connect(url).await.unwrap();
         let tx = client.begin().await.unwrap();
-        tx.execute("select rowhouse.enter($1)", &[&ticket.as_bytes()]).await.unwrap();
+        tx.execute("select rowhouse.enter($1)", &[&ticket.as_bytes()])
+            .await
+            .unwrap();
         tx.query_one(query, &[]).await.unwrap().get(0)
     })
 }
