@@ -4,4 +4,5 @@ mod attacks;
 mod catalogue;
 mod embedded;
 mod isolation;
+mod wall;
 mod world;

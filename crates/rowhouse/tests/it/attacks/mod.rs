@@ -258,6 +258,11 @@ pub async fn lone(world: &World) -> Rowhouse {
     .unwrap()
 }
 
+/// The configuration of the world's own house.
+pub fn config_of(world: &World) -> Config {
+    config(&world.database)
+}
+
 /// Bodies of the notes that `context` sees through `house`.
 pub async fn notes_through(house: &Rowhouse, context: &Context) -> Vec<String> {
     house
