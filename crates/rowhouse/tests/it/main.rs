@@ -4,5 +4,6 @@ mod attacks;
 mod catalogue;
 mod embedded;
 mod isolation;
+mod pool;
 mod wall;
 mod world;
