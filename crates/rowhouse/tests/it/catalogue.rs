@@ -44,14 +44,14 @@ const REGISTRY: &[&str] = &[
 
 /// Every function that runs with its owner's rights, and why it has to.
 const DEFINERS: &[&str] = &[
-    "rowhouse.bound_tenant()",     // reads the key of the seal
-    "rowhouse.enter(bytea)",       // reads both keys and the liveness row
+    "rowhouse.bound_tenant()", // reads the key of the seal
+    "rowhouse.enter(bytea)",   // reads both keys and the liveness row
     "rowhouse.found_tenant(uuid,text,text,text,text,uuid,uuid)", // writes the first rows of a tenant
-    "rowhouse.locate(text,bytea)", // reads the locator
-    "rowhouse.own_key_hash()",     // reads a column that nobody else may
-    "rowhouse.rotate_seal()",      // writes the keys
+    "rowhouse.locate(text,bytea)",                               // reads the locator
+    "rowhouse.own_key_hash()", // reads a column that nobody else may
+    "rowhouse.rotate_seal()",  // writes the keys
     "rowhouse.service_principal(uuid,text)", // reads the liveness rows
-    "rowhouse.writable_tenant()",  // calls bound_tenant under a path of its own
+    "rowhouse.writable_tenant()", // calls bound_tenant under a path of its own
     "rowhouse_private.key_changed()",
     "rowhouse_private.member_changed()",
     "rowhouse_private.membership_changed()",
@@ -88,7 +88,10 @@ async fn none(world: &World, sql: &str) {
 }
 
 async fn ask(world: &World, sql: &str) -> BTreeSet<String> {
-    allowed(&world.superuser().await, sql).await.into_iter().collect()
+    allowed(&world.superuser().await, sql)
+        .await
+        .into_iter()
+        .collect()
 }
 
 fn set(names: &[&str]) -> BTreeSet<String> {
@@ -115,7 +118,11 @@ pub async fn every_relation_is_in_exactly_one_class(world: &World) {
         "select relname from pg_class where relnamespace = 'rowhouse_private'::regnamespace and relkind not in ('i', 't')",
     )
     .await;
-    assert_eq!(inner, set(&["keyring", "liveness"]), "HOLE: an inner table that this test does not know");
+    assert_eq!(
+        inner,
+        set(&["keyring", "liveness"]),
+        "HOLE: an inner table that this test does not know"
+    );
     // Whatever the application can read in another schema, and that holds a tenant, is classified.
     none(
         world,
@@ -162,8 +169,15 @@ pub async fn every_walled_table_has_the_whole_floor(world: &World) {
         ),
     )
     .await;
-    let tables = ask(world, &format!("select w.oid::regclass from {WALLED} where w.mode = 'enforce'")).await;
-    assert!(tables.contains("public.notes") || tables.contains("notes"), "{tables:?}");
+    let tables = ask(
+        world,
+        &format!("select w.oid::regclass from {WALLED} where w.mode = 'enforce'"),
+    )
+    .await;
+    assert!(
+        tables.contains("public.notes") || tables.contains("notes"),
+        "{tables:?}"
+    );
     let mut expected = BTreeSet::new();
     for table in &tables {
         if table == "rowhouse.audit_log" {
@@ -207,7 +221,9 @@ pub async fn nothing_but_the_floor_is_restrictive_and_nothing_else_is_public(wor
     .await;
     assert_eq!(
         registry,
-        set(&["rowhouse.tenants|bound_one|(id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))"]),
+        set(&[
+            "rowhouse.tenants|bound_one|(id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))"
+        ]),
         "HOLE"
     );
     none(
@@ -283,7 +299,11 @@ pub async fn tenant_id_leads_every_key_and_index(world: &World) {
         ]),
         "HOLE: unique over all tenants"
     );
-    none(world, "select conname from pg_constraint where contype = 'x'").await;
+    none(
+        world,
+        "select conname from pg_constraint where contype = 'x'",
+    )
+    .await;
 }
 
 pub async fn foreign_keys_hold_the_tenant(world: &World) {
@@ -308,7 +328,11 @@ pub async fn foreign_keys_hold_the_tenant(world: &World) {
         &format!("select w.oid::regclass from {WALLED} where not exists (select from pg_constraint k where k.conrelid = w.oid and k.contype = 'f' and k.confrelid = 'rowhouse.tenants'::regclass)"),
     )
     .await;
-    none(world, "select conname from pg_constraint where contype = 'f' and not convalidated").await;
+    none(
+        world,
+        "select conname from pg_constraint where contype = 'f' and not convalidated",
+    )
+    .await;
 }
 
 pub async fn no_foreign_key_acts_on_another_row(world: &World) {
@@ -335,16 +359,48 @@ pub async fn no_right_goes_beyond_rows(world: &World) {
     .await;
     // Nobody deletes a tenant or a user; trails are not changed; content is none of the platform's business.
     for (role, right, tables) in [
-        ("rowhouse_app", "delete", "tenants,users,locator,audit_log,resources,api_keys,principals"),
-        ("rowhouse_platform", "delete", "tenants,users,locator,audit_log,platform_audit,principals,api_keys"),
-        ("rowhouse_app", "update", "tenants,users,locator,audit_log,principals"),
-        ("rowhouse_platform", "update", "locator,audit_log,platform_audit"),
-        ("rowhouse_app", "select", "users,locator,operator_tokens,platform_audit"),
+        (
+            "rowhouse_app",
+            "delete",
+            "tenants,users,locator,audit_log,resources,api_keys,principals",
+        ),
+        (
+            "rowhouse_platform",
+            "delete",
+            "tenants,users,locator,audit_log,platform_audit,principals,api_keys",
+        ),
+        (
+            "rowhouse_app",
+            "update",
+            "tenants,users,locator,audit_log,principals",
+        ),
+        (
+            "rowhouse_platform",
+            "update",
+            "locator,audit_log,platform_audit",
+        ),
+        (
+            "rowhouse_app",
+            "select",
+            "users,locator,operator_tokens,platform_audit",
+        ),
         ("rowhouse_platform", "select", "resources,resource_acl"),
-        ("rowhouse_definer", "delete", "tenants,users,locator,audit_log,resources,resource_acl,api_keys"),
-        ("rowhouse_definer", "select", "resources,resource_acl,operator_tokens,platform_audit"),
+        (
+            "rowhouse_definer",
+            "delete",
+            "tenants,users,locator,audit_log,resources,resource_acl,api_keys",
+        ),
+        (
+            "rowhouse_definer",
+            "select",
+            "resources,resource_acl,operator_tokens,platform_audit",
+        ),
     ] {
-        let has = if right == "delete" { "has_table_privilege" } else { "has_any_column_privilege" };
+        let has = if right == "delete" {
+            "has_table_privilege"
+        } else {
+            "has_any_column_privilege"
+        };
         none(
             world,
             &format!("select '{role}', '{right}', t from unnest('{{{tables}}}'::text[]) t where {has}('{role}', 'rowhouse.' || t, '{right}')"),
@@ -373,7 +429,11 @@ pub async fn nobody_may_create_anything(world: &World) {
         "select rolname from pg_roles where rolname like 'rowhouse\\_%' and (rolsuper or rolbypassrls or rolreplication or rolcreaterole or rolcreatedb or rolcanlogin)",
     )
     .await;
-    none(world, "select oid::regclass from pg_class where relkind = 'f'").await;
+    none(
+        world,
+        "select oid::regclass from pg_class where relkind = 'f'",
+    )
+    .await;
     none(world, "select evtname from pg_event_trigger").await;
     none(world, "select pubname from pg_publication").await;
 }
@@ -389,8 +449,16 @@ pub async fn tables_have_one_owner_and_functions_another(world: &World) {
         "select oid::regprocedure, proowner::regrole from pg_proc where pronamespace in ('rowhouse'::regnamespace, 'rowhouse_private'::regnamespace) and proowner <> 'rowhouse_definer'::regrole",
     )
     .await;
-    none(world, "select oid::regclass from pg_class where relowner = 'rowhouse_definer'::regrole").await;
-    none(world, "select oid::regprocedure from pg_proc where proowner = 'rowhouse_owner'::regrole").await;
+    none(
+        world,
+        "select oid::regclass from pg_class where relowner = 'rowhouse_definer'::regrole",
+    )
+    .await;
+    none(
+        world,
+        "select oid::regprocedure from pg_proc where proowner = 'rowhouse_owner'::regrole",
+    )
+    .await;
 }
 
 pub async fn functions_with_their_owners_rights_are_these(world: &World) {
@@ -434,7 +502,11 @@ pub async fn functions_find_names_on_their_own_path(world: &World) {
            and prosqlbody is null and not coalesce(proconfig @> array['search_path=pg_catalog, pg_temp'], false)",
     )
     .await;
-    assert_eq!(loose, set(QUALIFIED), "HOLE: without a search_path of its own");
+    assert_eq!(
+        loose,
+        set(QUALIFIED),
+        "HOLE: without a search_path of its own"
+    );
     for function in QUALIFIED {
         let body = allowed(
             &world.superuser().await,
@@ -457,7 +529,10 @@ pub async fn functions_find_names_on_their_own_path(world: &World) {
         ("select nullif(a, b)", "nullif"),
         ("select a is distinct from b", "distinct"),
         ("select a between b and c", "between"),
-        ("select * from rowhouse.a natural join rowhouse.b", "natural"),
+        (
+            "select * from rowhouse.a natural join rowhouse.b",
+            "natural",
+        ),
         ("declare x text; begin", "text"),
     ] {
         assert!(
@@ -482,19 +557,26 @@ fn unqualified(body: &str) -> Vec<String> {
         let qualified = before == "." || after == ".";
         match this {
             // Syntax that looks an operator up by itself.
-            "in" | "between" | "nullif" | "distinct" | "natural" | "using" | "like" | "similar" | "ilike" | "any" | "all" | "some"
-            | "greatest" | "least" | "order" | "group" | "union" | "execute" | "overlaps" => found.push(this.to_owned()),
+            "in" | "between" | "nullif" | "distinct" | "natural" | "using" | "like" | "similar"
+            | "ilike" | "any" | "all" | "some" | "greatest" | "least" | "order" | "group"
+            | "union" | "execute" | "overlaps" => found.push(this.to_owned()),
             "case" if after != "when" => found.push(format!("case {after}")),
             // plpgsql's own.
             ":=" => {}
             _ if is_name(this) => {
                 let called = after == "(" && !KEYWORDS.contains(&this);
                 let relation = ["from", "join"].contains(&before) && this != "(";
-                let typed = before == "::" || (declared.contains(before) && !KEYWORDS.contains(&this) && this != "constant");
-                if !qualified && (called && !["one", "operator"].contains(&this) || relation || typed) {
+                let typed = before == "::"
+                    || (declared.contains(before)
+                        && !KEYWORDS.contains(&this)
+                        && this != "constant");
+                if !qualified
+                    && (called && !["one", "operator"].contains(&this) || relation || typed)
+                {
                     found.push(this.to_owned());
                 }
-                if ["declare", ";"].contains(&before) && is_name(this) && !KEYWORDS.contains(&this) {
+                if ["declare", ";"].contains(&before) && is_name(this) && !KEYWORDS.contains(&this)
+                {
                     declared.insert(this.to_owned());
                     if is_name(after) && word(n + 2) != "." && !KEYWORDS.contains(&after) {
                         found.push(after.to_owned());
@@ -514,8 +596,9 @@ fn unqualified(body: &str) -> Vec<String> {
 }
 
 const KEYWORDS: &[&str] = &[
-    "begin", "end", "select", "from", "into", "return", "case", "when", "then", "else", "left", "join", "on", "and", "or", "not",
-    "values", "declare", "if", "is", "null", "true", "false", "where", "operator", "raise", "coalesce", "as", "strict",
+    "begin", "end", "select", "from", "into", "return", "case", "when", "then", "else", "left",
+    "join", "on", "and", "or", "not", "values", "declare", "if", "is", "null", "true", "false",
+    "where", "operator", "raise", "coalesce", "as", "strict",
 ];
 
 /// Words in lower case, numbers, signs; texts and comments are dropped.
@@ -528,9 +611,11 @@ fn tokens(body: &str) -> Vec<String> {
         } else if first == '\'' {
             rest[1..].find('\'').map_or(rest.len(), |end| end + 2)
         } else if first.is_ascii_alphanumeric() || first == '_' {
-            rest.find(|next: char| !next.is_ascii_alphanumeric() && next != '_').unwrap_or(rest.len())
+            rest.find(|next: char| !next.is_ascii_alphanumeric() && next != '_')
+                .unwrap_or(rest.len())
         } else if "+-*/<>=~!@#%^&|`?:".contains(first) {
-            rest.find(|next: char| !"+-*/<>=~!@#%^&|`?:".contains(next)).unwrap_or(rest.len())
+            rest.find(|next: char| !"+-*/<>=~!@#%^&|`?:".contains(next))
+                .unwrap_or(rest.len())
         } else {
             first.len_utf8()
         };
@@ -544,7 +629,11 @@ fn tokens(body: &str) -> Vec<String> {
 }
 
 pub async fn policy_functions_are_stable_and_parallel(world: &World) {
-    none(world, "select oid::regprocedure from pg_proc where oid >= 16384 and proleakproof").await;
+    none(
+        world,
+        "select oid::regprocedure from pg_proc where oid >= 16384 and proleakproof",
+    )
+    .await;
     let called = ask(
         world,
         "select distinct d.refobjid::regprocedure from pg_depend d where d.classid = 'pg_policy'::regclass and d.refclassid = 'pg_proc'::regclass",
@@ -552,7 +641,11 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
     .await;
     assert_eq!(
         called,
-        set(&["rowhouse.bound_tenant()", "rowhouse.caller_role()", "rowhouse.writable_tenant()"]),
+        set(&[
+            "rowhouse.bound_tenant()",
+            "rowhouse.caller_role()",
+            "rowhouse.writable_tenant()"
+        ]),
         "HOLE: policies call other functions"
     );
     none(
@@ -567,7 +660,11 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
         "select oid::regprocedure from pg_proc where pronamespace in ('rowhouse'::regnamespace, 'rowhouse_private'::regnamespace) and provolatile = 'i'",
     )
     .await;
-    assert_eq!(immutable, set(&["rowhouse_private.tenant_state(text,text)"]), "HOLE: IMMUTABLE");
+    assert_eq!(
+        immutable,
+        set(&["rowhouse_private.tenant_state(text,text)"]),
+        "HOLE: IMMUTABLE"
+    );
 }
 
 pub async fn views_run_as_their_caller(world: &World) {
@@ -611,18 +708,32 @@ pub async fn every_constraint_has_a_name_of_its_own(world: &World) {
 
 pub async fn closed_sets_are_those_of_the_enums(world: &World) {
     for (constraint, members) in [
-        ("tenants_kind", Kind::ALL.iter().map(ToString::to_string).collect::<Vec<_>>()),
-        ("tenants_plan", PlanTier::ALL.iter().map(ToString::to_string).collect()),
-        ("tenants_status", Status::ALL.iter().map(ToString::to_string).collect()),
+        (
+            "tenants_kind",
+            Kind::ALL
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+        ),
+        (
+            "tenants_plan",
+            PlanTier::ALL.iter().map(ToString::to_string).collect(),
+        ),
+        (
+            "tenants_status",
+            Status::ALL.iter().map(ToString::to_string).collect(),
+        ),
     ] {
         let check = allowed(
             &world.superuser().await,
-            &format!("select pg_get_constraintdef(oid) from pg_constraint where conname = '{constraint}'"),
+            &format!(
+                "select pg_get_constraintdef(oid) from pg_constraint where conname = '{constraint}'"
+            ),
         )
         .await
         .join("");
         let quoted: Vec<_> = check.split('\'').skip(1).step_by(2).collect();
-        assert_eq!(quoted, members, "{constraint}");
+        assert_eq!(quoted, members, "HOLE: {constraint} is not its enum");
     }
 }
 

@@ -72,7 +72,9 @@ async fn crowd() -> (World, Vec<(TenantId, String)>) {
     let mut tx = world.house.begin_platform().await.unwrap();
     for n in 0..TENANTS {
         let slug = format!("crowd-{n:02}");
-        let made = tenants::create(&mut tx, NewTenant::organization(&slug, &slug)).await.unwrap();
+        let made = tenants::create(&mut tx, NewTenant::organization(&slug, &slug))
+            .await
+            .unwrap();
         tenants.push((made.id, slug));
     }
     tx.commit().await.unwrap();
@@ -94,9 +96,13 @@ async fn work(house: &Rowhouse, tenant: TenantId, slug: &str, seed: usize) -> Re
     let context = Context::tenant(tenant);
     let own = |bodies: Vec<String>| {
         let expected: Vec<String> = (1..=3).map(|n| format!("{slug} {n}")).collect();
-        assert_eq!(bodies, expected, "HOLE: {slug} does not see its own rows and nothing else");
+        assert_eq!(
+            bodies, expected,
+            "HOLE: {slug} does not see its own rows and nothing else"
+        );
     };
-    let bodies = |rows: Vec<tokio_postgres::Row>| rows.iter().map(|row| row.get(0)).collect::<Vec<String>>();
+    let bodies =
+        |rows: Vec<tokio_postgres::Row>| rows.iter().map(|row| row.get(0)).collect::<Vec<String>>();
     match dice(seed, 3) {
         0 => own(bodies(house.query(&context, READ, &[]).await?)),
         1 => {
@@ -104,11 +110,17 @@ async fn work(house: &Rowhouse, tenant: TenantId, slug: &str, seed: usize) -> Re
             own(bodies(tx.query(READ, &[]).await?));
             tx.execute(
                 "insert into public.notes (id, body) values ($1, $2) on conflict do nothing",
-                &[&(1000 + i32::try_from(seed).unwrap()), &format!("{slug} more")],
+                &[
+                    &(1000 + i32::try_from(seed).unwrap()),
+                    &format!("{slug} more"),
+                ],
             )
             .await?;
             let foreign: i64 = tx
-                .one("select count(*) from public.notes where body not like $1", &[&format!("{slug} %")])
+                .one(
+                    "select count(*) from public.notes where body not like $1",
+                    &[&format!("{slug} %")],
+                )
                 .await?
                 .get(0);
             assert_eq!(foreign, 0, "HOLE: {slug} sees foreign rows");
@@ -116,7 +128,8 @@ async fn work(house: &Rowhouse, tenant: TenantId, slug: &str, seed: usize) -> Re
         }
         _ => {
             let mut tx = house.begin(&context).await?;
-            tx.execute("update public.notes set body = body where id <= 3", &[]).await?;
+            tx.execute("update public.notes set body = body where id <= 3", &[])
+                .await?;
             own(bodies(tx.query(READ, &[]).await?));
             tx.rollback().await;
         }
@@ -149,9 +162,14 @@ async fn rush(house: &Rowhouse, tenants: &[(TenantId, String)], trouble: Trouble
                     match trouble {
                         Trouble::Cancelled => {
                             let patience = Duration::from_micros(dice(seed, 30_000) as u64);
-                            drop(tokio::time::timeout(patience, work(&house, tenant, &slug, seed)).await);
+                            drop(
+                                tokio::time::timeout(patience, work(&house, tenant, &slug, seed))
+                                    .await,
+                            );
                         }
-                        Trouble::Poison if dice(seed + 3, 2) == 0 => poison(&house, tenant, seed).await,
+                        Trouble::Poison if dice(seed + 3, 2) == 0 => {
+                            poison(&house, tenant, seed).await
+                        }
                         _ => {}
                     }
                 }
@@ -209,7 +227,10 @@ async fn poison_left_on_connections_reaches_nobody() {
     let house = four(&world).await;
     bounded(rush(&house, &tenants, Trouble::Poison)).await;
     nobody_wrote_elsewhere(&world).await;
-    assert!(house.connections_closed() > 0, "some of it stays until the connection is closed");
+    assert!(
+        house.connections_closed() > 0,
+        "some of it stays until the connection is closed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -280,7 +301,10 @@ async fn a_pool_that_is_used_up_says_so() {
     .unwrap();
     let mut holder = house.begin(&world.alpha.context()).await.unwrap();
     holder.query("select 1", &[]).await.unwrap();
-    is_refused(house.query(&world.beta.context(), "select 1", &[]).await, "pool-exhausted");
+    is_refused(
+        house.query(&world.beta.context(), "select 1", &[]).await,
+        "pool-exhausted",
+    );
     is_refused(house.begin(&world.beta.context()).await, "pool-exhausted");
     holder.commit().await.unwrap();
     assert_eq!(notes_through(&house, &world.alpha.context()).await, MINE);
@@ -290,13 +314,19 @@ const INSERT: &str = "insert into notes (id, body) values (50, 'alpha fifty')";
 
 async fn is_there(world: &World) -> bool {
     let root = world.superuser().await;
-    !allowed(&root, "select from notes where id = 50").await.is_empty()
+    !allowed(&root, "select from notes where id = 50")
+        .await
+        .is_empty()
 }
 
 #[tokio::test]
 async fn commit_fails_when_a_statement_failed() {
     let world = scene().await;
-    for failing in ["select 1 / 0", "select body::int from notes", "insert into notes (id, body) values (1, 'x')"] {
+    for failing in [
+        "select 1 / 0",
+        "select body::int from notes",
+        "insert into notes (id, body) values (1, 'x')",
+    ] {
         let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
         tx.execute(INSERT, &[]).await.unwrap();
         assert!(tx.query(failing, &[]).await.is_err());
@@ -321,7 +351,9 @@ async fn commit_fails_when_the_caller_ended_the_transaction() {
     }
     for ends in ["commit", "commit; begin", "commit and chain", "end; begin"] {
         let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
-        tx.execute("update notes set body = body", &[]).await.unwrap();
+        tx.execute("update notes set body = body", &[])
+            .await
+            .unwrap();
         tx.batch(ends).await.unwrap();
         is_refused(tx.execute(INSERT, &[]).await, "no-tenant");
         assert!(tx.commit().await.is_err(), "HOLE: {ends}");
@@ -338,18 +370,34 @@ async fn commit_fails_when_the_caller_ended_the_transaction() {
 async fn commit_after_a_dropped_statement_says_what_happened() {
     let world = scene().await;
     for (statement, fails) in [
-        ("insert into notes (id, body) select 50, 'alpha fifty' from pg_sleep(0.3)", false),
+        (
+            "insert into notes (id, body) select 50, 'alpha fifty' from pg_sleep(0.3)",
+            false,
+        ),
         ("select 1 / (select 0 from pg_sleep(0.3))", true),
     ] {
         let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
-        tx.execute("update notes set body = body", &[]).await.unwrap();
+        tx.execute("update notes set body = body", &[])
+            .await
+            .unwrap();
         let cut = tokio::time::timeout(Duration::from_millis(50), tx.execute(statement, &[])).await;
         assert!(cut.is_err(), "it was not cut short");
         let committed = tx.commit().await;
-        assert_eq!(committed.is_err(), fails, "HOLE: {statement}: {committed:?}");
-        assert_eq!(is_there(&world).await, !fails || is_there(&world).await, "HOLE");
+        assert_eq!(
+            committed.is_err(),
+            fails,
+            "HOLE: {statement}: {committed:?}"
+        );
+        assert_eq!(
+            is_there(&world).await,
+            !fails || is_there(&world).await,
+            "HOLE"
+        );
     }
-    assert!(is_there(&world).await, "a dropped future does not undo what was sent");
+    assert!(
+        is_there(&world).await,
+        "a dropped future does not undo what was sent"
+    );
 }
 
 #[tokio::test]
@@ -363,12 +411,29 @@ async fn commit_fails_when_a_deferred_constraint_does() {
     .await
     .unwrap();
     let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
-    tx.execute("insert into marks (id, body) values (77, 'x')", &[]).await.unwrap();
+    tx.execute("insert into marks (id, body) values (77, 'x')", &[])
+        .await
+        .unwrap();
     assert!(tx.commit().await.is_err(), "HOLE");
-    let once = world.house.execute(&world.alpha.context(), "insert into marks (id, body) values (77, 'x')", &[]).await;
+    let once = world
+        .house
+        .execute(
+            &world.alpha.context(),
+            "insert into marks (id, body) values (77, 'x')",
+            &[],
+        )
+        .await;
     assert!(once.is_err(), "HOLE");
     assert!(allowed(&root, "table marks").await.is_empty(), "HOLE");
-    world.house.execute(&world.alpha.context(), "insert into marks (id, body) values (1, 'x')", &[]).await.unwrap();
+    world
+        .house
+        .execute(
+            &world.alpha.context(),
+            "insert into marks (id, body) values (1, 'x')",
+            &[],
+        )
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -377,14 +442,19 @@ async fn what_failed_inside_an_attempt_is_undone_and_the_rest_commits() {
     let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
     let failed = tx
         .attempt(async |tx| {
-            tx.execute("insert into notes (id, body) values (60, 'x')", &[]).await?;
-            tx.execute("insert into notes (id, body) values (1, 'x')", &[]).await
+            tx.execute("insert into notes (id, body) values (60, 'x')", &[])
+                .await?;
+            tx.execute("insert into notes (id, body) values (1, 'x')", &[])
+                .await
         })
         .await;
     assert!(failed.is_err());
     let nested = tx
         .attempt(async |tx| {
-            drop(tx.attempt(async |tx| tx.query("select 1 / 0", &[]).await).await);
+            drop(
+                tx.attempt(async |tx| tx.query("select 1 / 0", &[]).await)
+                    .await,
+            );
             tx.execute(INSERT, &[]).await
         })
         .await;
@@ -392,7 +462,12 @@ async fn what_failed_inside_an_attempt_is_undone_and_the_rest_commits() {
     tx.commit().await.unwrap();
     assert!(is_there(&world).await);
     let root = world.superuser().await;
-    assert!(allowed(&root, "select from notes where id = 60").await.is_empty(), "HOLE");
+    assert!(
+        allowed(&root, "select from notes where id = 60")
+            .await
+            .is_empty(),
+        "HOLE"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -413,13 +488,23 @@ async fn a_query_is_one_round_trip_from_its_second_use_on() {
         let before = line.round_trips();
         assert_eq!(notes_through(&house, &mine).await, MINE);
         line.quiet().await;
-        assert_eq!(line.round_trips() - before, 1, "BEGIN, enter, the statement, COMMIT and the check of what is left");
+        assert_eq!(
+            line.round_trips() - before,
+            1,
+            "BEGIN, enter, the statement, COMMIT and the check of what is left"
+        );
     }
     let before = line.round_trips();
     let mut tx = house.begin(&mine).await.unwrap();
-    assert_eq!(line.round_trips(), before, "nothing is sent before the first statement");
+    assert_eq!(
+        line.round_trips(),
+        before,
+        "nothing is sent before the first statement"
+    );
     for _ in 0..2 {
-        tx.query("select body from public.notes order by 1", &[]).await.unwrap();
+        tx.query("select body from public.notes order by 1", &[])
+            .await
+            .unwrap();
     }
     tx.commit().await.unwrap();
     line.quiet().await;
@@ -427,7 +512,9 @@ async fn a_query_is_one_round_trip_from_its_second_use_on() {
 }
 
 async fn bounded(work: impl Future<Output = ()>) {
-    tokio::time::timeout(Duration::from_secs(90), work).await.expect("the requests do not end");
+    tokio::time::timeout(Duration::from_secs(90), work)
+        .await
+        .expect("the requests do not end");
 }
 
 /// A slow line to the server that counts how often it is the client's turn.
@@ -438,13 +525,17 @@ struct Line {
 
 impl Line {
     async fn to_the_server() -> Self {
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .unwrap();
         let port = listener.local_addr().unwrap().port();
         let round_trips = Arc::new(AtomicU64::new(0));
         let counted = round_trips.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect((Ipv4Addr::LOCALHOST, cluster().port())).await.unwrap();
+                let server = TcpStream::connect((Ipv4Addr::LOCALHOST, cluster().port()))
+                    .await
+                    .unwrap();
                 let clients_turn = Arc::new(AtomicBool::new(true));
                 let (mut from_client, mut to_client) = client.into_split();
                 let (mut from_server, mut to_server) = server.into_split();
@@ -477,7 +568,10 @@ impl Line {
     }
 
     fn url(&self, world: &World) -> String {
-        world.url("test_app").replace(&format!(":{}/", cluster().port()), &format!(":{}/", self.port))
+        world.url("test_app").replace(
+            &format!(":{}/", cluster().port()),
+            &format!(":{}/", self.port),
+        )
     }
 
     fn round_trips(&self) -> u64 {
@@ -503,13 +597,19 @@ struct Bouncer {
 
 impl Bouncer {
     async fn start(mode: &str, always_reset: bool) -> Self {
-        let program = std::env::var("ROWHOUSE_PGBOUNCER").unwrap_or_else(|_| "/usr/sbin/pgbouncer".into());
+        let program =
+            std::env::var("ROWHOUSE_PGBOUNCER").unwrap_or_else(|_| "/usr/sbin/pgbouncer".into());
         assert!(
             std::path::Path::new(&program).exists(),
             "PgBouncer is missing ({program}): scripts/install-pgbouncer installs it and prints what to set ROWHOUSE_PGBOUNCER to"
         );
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let folder = std::env::temp_dir().join(format!("rowhouse-bouncer-{}-{port}", std::process::id()));
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let folder =
+            std::env::temp_dir().join(format!("rowhouse-bouncer-{}-{port}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
         let users = folder.join("users.txt");
@@ -541,9 +641,16 @@ impl Bouncer {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let started = Self { child, port, folder };
+        let started = Self {
+            child,
+            port,
+            folder,
+        };
         for _ in 0..100 {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+                .await
+                .is_ok()
+            {
                 return started;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -552,7 +659,10 @@ impl Bouncer {
     }
 
     async fn house(&self, world: &World) -> Result<Rowhouse, Error> {
-        let url = world.url("test_app").replace(&format!(":{}/", cluster().port()), &format!(":{}/", self.port));
+        let url = world.url("test_app").replace(
+            &format!(":{}/", cluster().port()),
+            &format!(":{}/", self.port),
+        );
         Rowhouse::connect(Config {
             pool_size: 8,
             pooled: true,

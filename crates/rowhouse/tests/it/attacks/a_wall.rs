@@ -172,8 +172,11 @@ pub async fn a04_truncate_is_refused_on_every_table(world: &World) {
 
 pub async fn a05_a_trigger_on_a_walled_table_is_refused(world: &World) {
     let a = attacker(world).await;
-    let trigger =
-        |table: &str| format!("create trigger spy after insert on {table} for each row execute function suppress_redundant_updates_trigger()");
+    let trigger = |table: &str| {
+        format!(
+            "create trigger spy after insert on {table} for each row execute function suppress_redundant_updates_trigger()"
+        )
+    };
     refused(&a, &trigger("public.notes"), "42501").await;
     for table in tables(world).await {
         refused(&a, &trigger(&table), "42501").await;
@@ -270,9 +273,11 @@ pub async fn a08_policies_without_row_security_are_shown_as_off(world: &World) {
     a.batch_execute("rollback").await.unwrap();
     let root = world.superuser().await;
     for (mode, enabled) in [("off", "f"), ("shadow", "t"), ("enforce", "t")] {
-        root.batch_execute(&format!("select rowhouse.set_mode('public.notes', '{mode}')"))
-            .await
-            .unwrap();
+        root.batch_execute(&format!(
+            "select rowhouse.set_mode('public.notes', '{mode}')"
+        ))
+        .await
+        .unwrap();
         sees(&root, state, &[&format!("{mode}|{enabled}|t")]).await;
     }
 }
@@ -312,10 +317,7 @@ pub async fn a10_every_command_is_bound(world: &World) {
             0,
         ),
         ("update notes set body = body".into(), 2),
-        (
-            format!("delete from notes where tenant_id = '{theirs}'"),
-            0,
-        ),
+        (format!("delete from notes where tenant_id = '{theirs}'"), 0),
         (
             "select from notes where body like 'beta%' for update".into(),
             0,
@@ -340,7 +342,9 @@ pub async fn a10_every_command_is_bound(world: &World) {
 async fn merge_is_bound(world: &World, a: &tokio_postgres::Client) {
     let theirs = beta(world);
     let merge = |then: &str| {
-        format!("merge into notes n using (values ('{theirs}'::uuid, 1)) v (t, i) on n.tenant_id = v.t and n.id = v.i {then}")
+        format!(
+            "merge into notes n using (values ('{theirs}'::uuid, 1)) v (t, i) on n.tenant_id = v.t and n.id = v.i {then}"
+        )
     };
     for then in [
         "when matched then delete",
@@ -393,9 +397,15 @@ pub async fn a11_a_row_of_another_tenant_cannot_be_written(world: &World) {
         format!("insert into notes (tenant_id, id, body) values ('{theirs}', 9, 'x')"),
         format!("insert into notes (tenant_id, id, body) select '{theirs}', 9, 'x' from notes"),
         format!("update notes set tenant_id = '{theirs}'"),
-        format!("insert into notes (id, body) values (1, 'x') on conflict (tenant_id, id) do update set tenant_id = '{theirs}'"),
-        format!("insert into rowhouse.audit_log (tenant_id, id, action) values ('{theirs}', gen_random_uuid(), 'x')"),
-        format!("insert into rowhouse.teams (tenant_id, id, name) values ('{theirs}', gen_random_uuid(), 'x')"),
+        format!(
+            "insert into notes (id, body) values (1, 'x') on conflict (tenant_id, id) do update set tenant_id = '{theirs}'"
+        ),
+        format!(
+            "insert into rowhouse.audit_log (tenant_id, id, action) values ('{theirs}', gen_random_uuid(), 'x')"
+        ),
+        format!(
+            "insert into rowhouse.teams (tenant_id, id, name) values ('{theirs}', gen_random_uuid(), 'x')"
+        ),
     ] {
         refused(&a, &sql, "42501").await;
     }
@@ -468,12 +478,7 @@ pub async fn a13_an_unset_context_is_none_on_a_fresh_and_on_a_used_connection(wo
         sees_mine(&a).await;
         a.batch_execute(end).await.unwrap();
         // used: the settings are ''
-        sees(
-            &a,
-            "select current_setting('app.tenant_id', true)",
-            &[""],
-        )
-        .await;
+        sees(&a, "select current_setting('app.tenant_id', true)", &[""]).await;
         refused(&a, "select body from notes", "RH001").await;
         sees(&a, "select rowhouse.current_tenant() is null", &["t"]).await;
         refused(
@@ -505,7 +510,10 @@ pub async fn a14_a_row_without_tenant_is_refused(world: &World) {
 
 pub async fn a15_a_cached_plan_does_not_keep_the_tenant_it_was_made_for(world: &World) {
     let a = attacker(world).await;
-    let mine = a.prepare("select body from notes order by 1").await.unwrap();
+    let mine = a
+        .prepare("select body from notes order by 1")
+        .await
+        .unwrap();
     for _ in 0..7 {
         let rows = a.query(&mine, &[]).await.unwrap();
         assert_eq!(rows.len(), MINE.len(), "HOLE");
@@ -572,7 +580,9 @@ pub async fn a17_the_floor_binds_every_role(world: &World) {
     refused(&stranger, "table notes", "RH001").await;
     refused(&stranger, "delete from notes", "RH001").await;
     refused(&world.platform().await, "table notes", "RH001").await;
-    root.batch_execute("set role rowhouse_definer").await.unwrap();
+    root.batch_execute("set role rowhouse_definer")
+        .await
+        .unwrap();
     refused(&root, "table notes", "RH001").await;
     sees_mine(&attacker(world).await).await;
     enter(&stranger, world, &world.alpha.context()).await;

@@ -36,11 +36,7 @@ pub async fn b01_our_views_show_the_callers_tenant_only(world: &World) {
     sees(
         &a,
         "select org_id, user_id from rowhouse.org_members",
-        &[&format!(
-            "{}|{}",
-            alpha(world),
-            world.alpha.owner.uuid()
-        )],
+        &[&format!("{}|{}", alpha(world), world.alpha.owner.uuid())],
     )
     .await;
     enter_beta(world, &a).await;
@@ -110,12 +106,7 @@ pub async fn b04_inner_functions_cannot_be_called(world: &World) {
 
 /// Even where somebody gave the attacker a schema of his own.
 pub async fn b05_names_and_operators_of_the_callers_are_not_used(world: &World) {
-    world
-        .superuser()
-        .await
-        .batch_execute(EVIL)
-        .await
-        .unwrap();
+    world.superuser().await.batch_execute(EVIL).await.unwrap();
     let a = world.app().await;
     for path in ["evil, pg_catalog", "evil, rowhouse, public, pg_catalog"] {
         a.batch_execute(&format!("set search_path = {path}"))
@@ -123,7 +114,12 @@ pub async fn b05_names_and_operators_of_the_callers_are_not_used(world: &World) 
             .unwrap();
         enter(&a, world, &world.alpha.context()).await;
         // The evil ones are what he gets himself, so they are in force.
-        sees(&a, "select current_setting('app.tenant_id', true) operator(pg_catalog.=) 'evil'", &["t"]).await;
+        sees(
+            &a,
+            "select current_setting('app.tenant_id', true) operator(pg_catalog.=) 'evil'",
+            &["t"],
+        )
+        .await;
         sees(&a, "select '\\x01'::bytea = '\\x02'::bytea", &["t"]).await;
         sees(
             &a,
@@ -145,7 +141,9 @@ pub async fn b05_names_and_operators_of_the_callers_are_not_used(world: &World) 
             .unwrap();
             refused(&a, "select body from public.notes", "RH002").await;
             refused(&a, "select rowhouse.current_projects()", "RH002").await;
-            a.batch_execute("rollback to savepoint clean").await.unwrap();
+            a.batch_execute("rollback to savepoint clean")
+                .await
+                .unwrap();
         }
         // A ticket that is not one.
         refused(
@@ -216,7 +214,9 @@ pub async fn b06_nothing_can_be_created_in_a_schema_of_the_path(world: &World) {
     for schema in ["public", "rowhouse", "rowhouse_private", "pg_catalog"] {
         for object in [
             format!("create function {schema}.sha256(text) returns text language sql return 'x'"),
-            format!("create operator {schema}.= (leftarg = uuid, rightarg = text, function = texteq)"),
+            format!(
+                "create operator {schema}.= (leftarg = uuid, rightarg = text, function = texteq)"
+            ),
             format!("create type {schema}.uuid as (x int)"),
             format!("create domain {schema}.text as int"),
             format!("create cast (uuid as {schema}.text) with inout as implicit"),
@@ -226,7 +226,12 @@ pub async fn b06_nothing_can_be_created_in_a_schema_of_the_path(world: &World) {
             refused(&a, &object, "42501 42710 42P17 42704 42883").await;
         }
     }
-    refused(&a, "alter function rowhouse.bound_tenant() security invoker", "42501").await;
+    refused(
+        &a,
+        "alter function rowhouse.bound_tenant() security invoker",
+        "42501",
+    )
+    .await;
     sees(
         &a,
         "select n.nspname from pg_namespace n where has_schema_privilege(n.oid, 'create')",
@@ -375,7 +380,12 @@ pub async fn b10_trails_and_copies_are_behind_the_wall(world: &World) {
 
 pub async fn b11_large_objects_hold_nothing_of_ours(world: &World) {
     let root = world.superuser().await;
-    sees(&root, "select count(*) from pg_largeobject_metadata", &["0"]).await;
+    sees(
+        &root,
+        "select count(*) from pg_largeobject_metadata",
+        &["0"],
+    )
+    .await;
     let a = attacker(world).await;
     sees_mine(&a).await;
     for sql in [
@@ -409,7 +419,9 @@ pub async fn b12_every_way_to_read_a_table_is_bound(world: &World) {
         let (mut rows, _) = super::attempt(&a, sql).await.unwrap();
         rows.sort();
         assert_eq!(rows, MINE, "HOLE: {sql}");
-        a.batch_execute("rollback to savepoint clean").await.unwrap();
+        a.batch_execute("rollback to savepoint clean")
+            .await
+            .unwrap();
     }
     for sql in [
         format!("select table_to_xml('notes', true, false, '')::text like '%{theirs}%'"),
@@ -446,7 +458,12 @@ pub async fn b12_copy_into_a_walled_table_is_refused(world: &World) {
     ] {
         refused(&a, sql, "0A000").await;
     }
-    touches(&a, "insert into notes (id, body) select n, 'x' from generate_series(10, 19) n", 10).await;
+    touches(
+        &a,
+        "insert into notes (id, body) select n, 'x' from generate_series(10, 19) n",
+        10,
+    )
+    .await;
 }
 
 pub async fn b13_the_log_of_changes_is_not_readable(world: &World) {
@@ -542,10 +559,7 @@ pub async fn b17_event_triggers_and_default_rights_cannot_be_made(world: &World)
     ] {
         // GRANT of what one does not hold is a warning without effect, or refused.
         if let Ok((_, _)) = super::attempt(&a, sql).await {
-            assert!(
-                sql.starts_with("grant select"),
-                "HOLE: not refused: {sql}"
-            );
+            assert!(sql.starts_with("grant select"), "HOLE: not refused: {sql}");
         }
     }
     sees(

@@ -6,7 +6,7 @@ use rowhouse::{Context, Owner, migrate};
 use tokio_postgres::Client;
 
 use super::{
-    MINE, THEIRS, Refusal, allowed, alpha, as_login, attacker, attempt, beta, checks, enter, heard,
+    MINE, Refusal, THEIRS, allowed, alpha, as_login, attacker, attempt, beta, checks, enter, heard,
     is_refused, login, lone, noisy, notes_through, nothing_changed, refused, sees, sees_mine,
     sees_theirs, start, touches, weak,
 };
@@ -92,7 +92,12 @@ async fn is_not_believed(a: &Client) {
         refused(a, sql, "RH002").await;
     }
     // The default of tenant_id may already stumble over what is no UUID.
-    refused(a, "insert into public.notes (id, body) values (9, 'x')", "RH002 22P02").await;
+    refused(
+        a,
+        "insert into public.notes (id, body) values (9, 'x')",
+        "RH002 22P02",
+    )
+    .await;
 }
 
 pub async fn c01_a_forged_setting_is_refused(world: &World) {
@@ -114,7 +119,12 @@ pub async fn c01_a_forged_setting_is_refused(world: &World) {
     let a = world.app().await;
     set_context(
         &a,
-        &[theirs.to_string(), String::new(), "w;owner;{};{}".into(), "00".repeat(32)],
+        &[
+            theirs.to_string(),
+            String::new(),
+            "w;owner;{};{}".into(),
+            "00".repeat(32),
+        ],
         false,
     )
     .await;
@@ -131,19 +141,36 @@ pub async fn c01_a_forged_setting_is_refused(world: &World) {
 pub async fn c01_a_setting_forged_inside_the_statement_is_refused(world: &World) {
     let theirs = beta(world);
     for sql in [
-        format!("select body from notes where set_config('app.tenant_id', '{theirs}', true) is not null"),
-        format!("with forged as materialized (select set_config('app.tenant_id', '{theirs}', true)) select body from forged, notes"),
-        format!("select set_config('app.tenant_id', '{theirs}', true), n.body from notes n union all select '', body from notes"),
-        format!("select body from notes, (select set_config('app.tenant_id', '{theirs}', true) offset 0) f where body is not null"),
-        format!("update notes set body = set_config('app.tenant_id', '{theirs}', true) returning (select string_agg(body, ',') from notes)"),
-        format!("insert into notes (id, body) select 50 + n, set_config('app.tenant_id', '{theirs}', true) from generate_series(1, 2) n"),
-        format!("insert into notes (tenant_id, id, body) select set_config('app.tenant_id', '{theirs}', true)::uuid, 50, 'x'"),
+        format!(
+            "select body from notes where set_config('app.tenant_id', '{theirs}', true) is not null"
+        ),
+        format!(
+            "with forged as materialized (select set_config('app.tenant_id', '{theirs}', true)) select body from forged, notes"
+        ),
+        format!(
+            "select set_config('app.tenant_id', '{theirs}', true), n.body from notes n union all select '', body from notes"
+        ),
+        format!(
+            "select body from notes, (select set_config('app.tenant_id', '{theirs}', true) offset 0) f where body is not null"
+        ),
+        format!(
+            "update notes set body = set_config('app.tenant_id', '{theirs}', true) returning (select string_agg(body, ',') from notes)"
+        ),
+        format!(
+            "insert into notes (id, body) select 50 + n, set_config('app.tenant_id', '{theirs}', true) from generate_series(1, 2) n"
+        ),
+        format!(
+            "insert into notes (tenant_id, id, body) select set_config('app.tenant_id', '{theirs}', true)::uuid, 50, 'x'"
+        ),
     ] {
         let a = attacker(world).await;
         match attempt(&a, &sql).await {
             Ok((rows, _)) => super::says_nothing_of_beta(&rows.join("\n")),
             Err(Refusal { code, said }) => {
-                assert!(["RH002", "42501"].contains(&code.as_str()), "HOLE: {sql}: {said}");
+                assert!(
+                    ["RH002", "42501"].contains(&code.as_str()),
+                    "HOLE: {sql}: {said}"
+                );
             }
         }
         drop(a.batch_execute("commit").await);
@@ -162,7 +189,10 @@ pub async fn c01_a_forged_context_widens_nothing(world: &World) {
     let forged = [
         ("user_id", world.beta.owner.uuid().to_string()),
         ("user_id", String::new()),
-        ("context", format!("w;owner;{{{project}}};{{{}}}", world.alpha.owner.uuid())),
+        (
+            "context",
+            format!("w;owner;{{{project}}};{{{}}}", world.alpha.owner.uuid()),
+        ),
         ("context", "w".into()),
         ("context", String::new()),
         ("seal", "x".into()),
@@ -241,7 +271,12 @@ pub async fn c02_a_removed_member_is_refused_with_the_ticket_he_still_has(world:
         .await
         .unwrap();
     system.commit().await.unwrap();
-    refused(&a, &format!("select rowhouse.enter('{}')", ticket.reveal()), "RH005").await;
+    refused(
+        &a,
+        &format!("select rowhouse.enter('{}')", ticket.reveal()),
+        "RH005",
+    )
+    .await;
     enter(&a, world, &Context::tenant(world.alpha.id)).await;
     sees_mine(&a).await;
 }
@@ -260,7 +295,11 @@ pub async fn c03_parts_of_two_contexts_do_not_fit_together(world: &World) {
     let of_beta = context_of(&a).await;
     for mix in 1..15_usize {
         let mixed: [String; 4] = std::array::from_fn(|n| {
-            let from = if mix >> n & 1 == 0 { &of_alpha } else { &of_beta };
+            let from = if mix >> n & 1 == 0 {
+                &of_alpha
+            } else {
+                &of_beta
+            };
             from[n].clone()
         });
         set_context(&a, &mixed, true).await;
@@ -302,8 +341,25 @@ pub async fn c03_fields_moved_over_their_borders_are_refused(world: &World) {
         tried += 1;
     }
     assert!(tried > 50, "{tried}");
+    // Between the user and the context.
+    for cut in 1..user.len() {
+        for (user, context) in [
+            (
+                format!("{user}{}", &context[..cut]),
+                context[cut..].to_owned(),
+            ),
+            (user[..cut].to_owned(), format!("{}{context}", &user[cut..])),
+        ] {
+            set_context(&a, &[tenant.clone(), user, context, seal.clone()], true).await;
+            refused(&a, "select body from notes", "RH002").await;
+        }
+    }
     for (n, value) in [&tenant, &user, &context, &seal].into_iter().enumerate() {
-        for longer in [format!("{value} "), format!(" {value}"), format!("{value}0")] {
+        for longer in [
+            format!("{value} "),
+            format!(" {value}"),
+            format!("{value}0"),
+        ] {
             let mut changed = [tenant.clone(), user.clone(), context.clone(), seal.clone()];
             changed[n] = longer;
             set_context(&a, &changed, true).await;
@@ -319,29 +375,42 @@ pub async fn c03_fields_moved_over_their_borders_are_refused(world: &World) {
 pub async fn c04_the_keys_are_in_no_plan_after_a_failure(world: &World) {
     let root = world.superuser().await;
     let row = root
-        .query_one("select seal_key, ticket_key from rowhouse_private.keyring", &[])
+        .query_one(
+            "select seal_key, ticket_key from rowhouse_private.keyring",
+            &[],
+        )
         .await
         .unwrap();
     let (a, mut messages) = noisy(world).await;
     enter(&a, world, &world.alpha.context()).await;
     let real = context_of(&a).await;
     for forged in [&real[0], &beta(world).to_string()] {
-        a.batch_execute("set local client_min_messages = log; set local debug_print_plan = on; savepoint clean")
-            .await
-            .unwrap();
-        a.execute("select set_config('app.user_id', 'x', true), set_config('app.tenant_id', $1, true)", &[forged])
-            .await
-            .unwrap();
+        a.batch_execute(
+            "set local client_min_messages = log; set local debug_print_plan = on; savepoint clean",
+        )
+        .await
+        .unwrap();
+        a.execute(
+            "select set_config('app.user_id', 'x', true), set_config('app.tenant_id', $1, true)",
+            &[forged],
+        )
+        .await
+        .unwrap();
         refused(&a, "select rowhouse.bound_tenant()", "RH002").await;
         refused(&a, "select rowhouse.writable_tenant()", "RH002").await;
-        a.batch_execute("rollback to savepoint clean").await.unwrap();
+        a.batch_execute("rollback to savepoint clean")
+            .await
+            .unwrap();
         sees_mine(&a).await;
         touches(&a, "update notes set body = body", 2).await;
     }
     let said = heard(&mut messages);
     assert!(said.contains("PLANNEDSTMT"), "no plans were dumped");
     for (n, name) in ["seal", "ticket"].into_iter().enumerate() {
-        assert!(!tells_bytes(&said, row.get(n)), "HOLE: the {name} key can be read: every context can be forged with it");
+        assert!(
+            !tells_bytes(&said, row.get(n)),
+            "HOLE: the {name} key can be read: every context can be forged with it"
+        );
     }
 }
 
@@ -358,7 +427,11 @@ pub async fn c04_the_keys_are_in_no_plan_no_error_and_no_message(world: &World) 
     altered[106] ^= 1;
     let altered = hex::encode(altered);
     let job = Context::tenant(world.alpha.id);
-    let other = world.house.ticket(&job, Duration::from_mins(5)).await.unwrap();
+    let other = world
+        .house
+        .ticket(&job, Duration::from_mins(5))
+        .await
+        .unwrap();
     a.batch_execute(
         "set client_min_messages = log; set debug_print_plan = on; set debug_print_parse = on; set debug_print_rewritten = on;
          set debug_pretty_print = off; set plpgsql.print_strict_params = on; set plpgsql.extra_warnings = 'all'",
@@ -366,7 +439,9 @@ pub async fn c04_the_keys_are_in_no_plan_no_error_and_no_message(world: &World) 
     .await
     .unwrap();
     for mode in ["auto", "force_custom_plan", "force_generic_plan"] {
-        a.batch_execute(&format!("set plan_cache_mode = {mode}; discard plans")).await.unwrap();
+        a.batch_execute(&format!("set plan_cache_mode = {mode}; discard plans"))
+            .await
+            .unwrap();
         a.batch_execute("begin").await.unwrap();
         for round in 0..2 {
             let ticket = if round == 0 { &old } else { &other };
@@ -387,7 +462,9 @@ pub async fn c04_the_keys_are_in_no_plan_no_error_and_no_message(world: &World) 
         }
         // The branch that believes the key before: sealed under one key, looked at under the next.
         allowed(&a, &format!("select rowhouse.enter('{}')", old.reveal())).await;
-        root.batch_execute("select rowhouse.rotate_seal()").await.unwrap();
+        root.batch_execute("select rowhouse.rotate_seal()")
+            .await
+            .unwrap();
         allowed(&a, "select body from notes").await;
         a.batch_execute("rollback").await.unwrap();
         root.batch_execute("update rowhouse_private.keyring set (ticket_head, ticket_key) = (select old_ticket_head, old_ticket_key from rowhouse_private.keyring)").await.unwrap();
@@ -396,22 +473,38 @@ pub async fn c04_the_keys_are_in_no_plan_no_error_and_no_message(world: &World) 
             .query_one("select ticket_key, old_ticket_key, seal_key, old_seal_key from rowhouse_private.keyring", &[])
             .await
             .unwrap();
-        for (n, name) in ["ticket", "old ticket", "seal", "old seal"].into_iter().enumerate() {
+        for (n, name) in ["ticket", "old ticket", "seal", "old seal"]
+            .into_iter()
+            .enumerate()
+        {
             let key: Vec<u8> = keys.get(n);
-            assert!(!tells_bytes(&said, &key), "HOLE: the {name} key can be read under {mode}");
+            assert!(
+                !tells_bytes(&said, &key),
+                "HOLE: the {name} key can be read under {mode}"
+            );
         }
     }
     // Such a search finds what is there.
-    allowed(&a, r"select '\xdeadbeef0102030405060708090a0b0c0d0e0f10'::bytea").await;
+    allowed(
+        &a,
+        r"select '\xdeadbeef0102030405060708090a0b0c0d0e0f10'::bytea",
+    )
+    .await;
     said.push_str(&heard(&mut messages));
     assert!(said.len() > 100_000, "no plans were dumped: {}", said.len());
-    assert!(tells_bytes(&said, b"\xde\xad\xbe\xef\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"));
+    assert!(tells_bytes(
+        &said,
+        b"\xde\xad\xbe\xef\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"
+    ));
 }
 
 /// Does a text hold these bytes: any eight of them in a row, in hex, in decimals with or without sign?
 fn tells_bytes(text: &str, bytes: &[u8]) -> bool {
     bytes.windows(8).step_by(4).any(|part| {
-        let signed: Vec<String> = part.iter().map(|byte| byte.cast_signed().to_string()).collect();
+        let signed: Vec<String> = part
+            .iter()
+            .map(|byte| byte.cast_signed().to_string())
+            .collect();
         let unsigned: Vec<String> = part.iter().map(ToString::to_string).collect();
         text.contains(&signed.join(" "))
             || text.contains(&unsigned.join(" "))
@@ -432,7 +525,12 @@ pub async fn c05_nothing_seals_what_a_caller_hands_over(world: &World) {
         &["rowhouse.enter(bytea)", "rowhouse.locate(text,bytea)"],
     )
     .await;
-    refused(&a, "select ticket_key from rowhouse_private.keyring", "42501").await;
+    refused(
+        &a,
+        "select ticket_key from rowhouse_private.keyring",
+        "42501",
+    )
+    .await;
     sees_mine(&a).await;
 }
 
@@ -443,7 +541,10 @@ pub async fn c07_a_second_ticket_replaces_the_first_wholly(world: &World) {
     sees(&a, whole, &[&format!("{t}|{u}|owner|{u}")]).await;
     let ticket = world
         .house
-        .ticket(&Context::tenant(world.alpha.id).read_only(), Duration::from_mins(1))
+        .ticket(
+            &Context::tenant(world.alpha.id).read_only(),
+            Duration::from_mins(1),
+        )
         .await
         .unwrap();
     allowed(&a, &format!("select rowhouse.enter('{}')", ticket.reveal())).await;
@@ -466,7 +567,12 @@ pub async fn c07_a_refused_ticket_leaves_the_context_as_it_was(world: &World) {
         .ticket(&stranger, Duration::from_mins(1))
         .await
         .unwrap();
-    refused(&a, &format!("select rowhouse.enter('{}')", ticket.reveal()), "RH005").await;
+    refused(
+        &a,
+        &format!("select rowhouse.enter('{}')", ticket.reveal()),
+        "RH005",
+    )
+    .await;
     sees_mine(&a).await;
     // Caught inside the statement, too.
     let caught = format!(
@@ -479,12 +585,19 @@ pub async fn c07_a_refused_ticket_leaves_the_context_as_it_was(world: &World) {
 pub async fn c07_a_platforms_ticket_is_refused_to_the_application(world: &World) {
     let platform = world.platform().await;
     let system = platform
-        .query_one("select rowhouse.service_principal($1, 'system')", &[&world.alpha.id])
+        .query_one(
+            "select rowhouse.service_principal($1, 'system')",
+            &[&world.alpha.id],
+        )
         .await
         .unwrap()
         .get::<_, uuid::Uuid>(0);
     let context = Context::principal(world.alpha.id, system.into());
-    let ticket = world.house.ticket(&context, Duration::from_mins(1)).await.unwrap();
+    let ticket = world
+        .house
+        .ticket(&context, Duration::from_mins(1))
+        .await
+        .unwrap();
     let enter = format!("select rowhouse.enter('{}')", ticket.reveal());
     refused(&attacker(world).await, &enter, "RH005").await;
     allowed(&platform, &enter).await;
@@ -496,18 +609,35 @@ pub async fn c08_savepoints_and_exceptions_bring_back_nothing_foreign(world: &Wo
     a.batch_execute("savepoint clean").await.unwrap();
     allowed(&a, &format!("set local app.tenant_id = '{theirs}'")).await;
     a.batch_execute("savepoint forged").await.unwrap();
-    let ticket = world.house.ticket(&world.alpha.context(), Duration::from_mins(1)).await.unwrap();
+    let ticket = world
+        .house
+        .ticket(&world.alpha.context(), Duration::from_mins(1))
+        .await
+        .unwrap();
     allowed(&a, &format!("select rowhouse.enter('{}')", ticket.reveal())).await;
     sees_mine(&a).await;
-    a.batch_execute("rollback to savepoint forged").await.unwrap();
+    a.batch_execute("rollback to savepoint forged")
+        .await
+        .unwrap();
     is_not_believed(&a).await;
-    a.batch_execute("rollback to savepoint clean").await.unwrap();
+    a.batch_execute("rollback to savepoint clean")
+        .await
+        .unwrap();
     sees_mine(&a).await;
     for block in [
-        format!("begin perform set_config('app.tenant_id', '{theirs}', true); raise exception 'x'; exception when others then null; end"),
-        format!("begin perform set_config('app.tenant_id', '{theirs}', false); perform from notes; exception when others then null; end"),
+        format!(
+            "begin perform set_config('app.tenant_id', '{theirs}', true); raise exception 'x'; exception when others then null; end"
+        ),
+        format!(
+            "begin perform set_config('app.tenant_id', '{theirs}', false); perform from notes; exception when others then null; end"
+        ),
     ] {
-        sees(&a, &format!("do $$ {block} $$; select body from notes order by 1"), MINE).await;
+        sees(
+            &a,
+            &format!("do $$ {block} $$; select body from notes order by 1"),
+            MINE,
+        )
+        .await;
     }
     a.batch_execute("commit").await.unwrap();
     refused(&a, "table notes", "RH001").await;
@@ -533,8 +663,16 @@ pub async fn c09_a_session_setting_does_not_meet_the_next_borrower(world: &World
         .await
         .unwrap();
     assert_eq!(rows[0].get::<_, i64>(1), 2, "HOLE");
-    assert_eq!(rows[0].get::<_, uuid::Uuid>(2), world.alpha.owner.uuid(), "HOLE");
-    assert_eq!(rows[0].get::<_, i32>(0), pid, "it was the same connection: nothing was left on it");
+    assert_eq!(
+        rows[0].get::<_, uuid::Uuid>(2),
+        world.alpha.owner.uuid(),
+        "HOLE"
+    );
+    assert_eq!(
+        rows[0].get::<_, i32>(0),
+        pid,
+        "it was the same connection: nothing was left on it"
+    );
     // What the last borrower set is gone, not only overruled: see c14.
 }
 
@@ -566,10 +704,18 @@ pub async fn c13_nothing_temporary_shadows_ours(world: &World) {
     sees_mine(&a).await;
     let house = lone(world).await;
     let rows = house
-        .query(&world.alpha.context(), "select current_setting('search_path')", &[])
+        .query(
+            &world.alpha.context(),
+            "select current_setting('search_path')",
+            &[],
+        )
         .await
         .unwrap();
-    assert_eq!(rows[0].get::<_, &str>(0), "public,pg_temp", "HOLE: pg_temp is looked through first");
+    assert_eq!(
+        rows[0].get::<_, &str>(0),
+        "public,pg_temp",
+        "HOLE: pg_temp is looked through first"
+    );
 }
 
 pub async fn c14_what_is_set_does_not_meet_the_next_borrower(world: &World) {
@@ -601,12 +747,18 @@ pub async fn c14_what_is_set_does_not_meet_the_next_borrower(world: &World) {
         "select set_config('search_path', 'evil', false), set_config('role', 'rowhouse_enforced', false)",
     ] {
         let mut tx = house.begin(&world.beta.context()).await.unwrap();
-        tx.query("select body from public.notes", &[]).await.unwrap();
+        tx.query("select body from public.notes", &[])
+            .await
+            .unwrap();
         tx.batch(leave).await.unwrap();
         drop(tx.commit().await);
         let seen = names(&house, world, "select body from notes order by 1").await;
         assert_eq!(seen, MINE, "HOLE: after {leave}");
-        assert_eq!(names(&house, world, settings).await, fresh, "HOLE: after {leave}");
+        assert_eq!(
+            names(&house, world, settings).await,
+            fresh,
+            "HOLE: after {leave}"
+        );
         let who = names(&house, world, "select current_user || '|' || session_user").await;
         assert_eq!(who, ["test_app|test_app"], "HOLE: after {leave}");
     }
@@ -644,36 +796,73 @@ pub async fn c14_row_security_off_shows_nothing(world: &World) {
 pub async fn c15_what_is_held_does_not_meet_the_next_borrower(world: &World) {
     let house = lone(world).await;
     for (leave, look) in [
-        ("declare held cursor with hold for select body from notes", "select count(*)::text from pg_cursors where is_holdable"),
-        ("prepare mine as select body from notes", "select count(*)::text from pg_prepared_statements where from_sql"),
-        ("listen gossip", "select count(*)::text from pg_listening_channels()"),
-        ("select pg_advisory_lock(1)", "select count(*)::text from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"),
-        ("select pg_advisory_lock_shared(1, 2)", "select count(*)::text from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"),
+        (
+            "declare held cursor with hold for select body from notes",
+            "select count(*)::text from pg_cursors where is_holdable",
+        ),
+        (
+            "prepare mine as select body from notes",
+            "select count(*)::text from pg_prepared_statements where from_sql",
+        ),
+        (
+            "listen gossip",
+            "select count(*)::text from pg_listening_channels()",
+        ),
+        (
+            "select pg_advisory_lock(1)",
+            "select count(*)::text from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
+        ),
+        (
+            "select pg_advisory_lock_shared(1, 2)",
+            "select count(*)::text from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
+        ),
     ] {
         let closed = house.connections_closed();
         let mut tx = house.begin(&world.beta.context()).await.unwrap();
         tx.batch(leave).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(notes_through(&house, &world.alpha.context()).await, MINE, "HOLE: after {leave}");
+        assert_eq!(
+            notes_through(&house, &world.alpha.context()).await,
+            MINE,
+            "HOLE: after {leave}"
+        );
         let left = names(&house, world, look).await;
-        assert_eq!(left, ["0"], "HOLE: the next borrower meets what was left by {leave}");
-        assert_eq!(house.connections_closed(), closed + 1, "HOLE: the connection was kept after {leave}");
+        assert_eq!(
+            left,
+            ["0"],
+            "HOLE: the next borrower meets what was left by {leave}"
+        );
+        assert_eq!(
+            house.connections_closed(),
+            closed + 1,
+            "HOLE: the connection was kept after {leave}"
+        );
     }
     let closed = house.connections_closed();
     for _ in 0..3 {
         assert_eq!(notes_through(&house, &world.beta.context()).await, THEIRS);
     }
-    assert_eq!(house.connections_closed(), closed, "a clean connection is kept");
+    assert_eq!(
+        house.connections_closed(),
+        closed,
+        "a clean connection is kept"
+    );
 }
 
 pub async fn c16_a_login_with_stored_settings_is_refused(world: &World) {
     for (name, sql) in [
         ("tenant", "alter role {login} set app.tenant_id = 'x'"),
         ("path", "alter role {login} set search_path = evil"),
-        ("path_here", "alter role {login} in database {database} set search_path = evil"),
+        (
+            "path_here",
+            "alter role {login} in database {database} set search_path = evil",
+        ),
         ("role", "alter role {login} set role = rowhouse_enforced"),
         ("rls", "alter role {login} set row_security = off"),
-        ("isolation", "alter role {login} set default_transaction_isolation = 'serializable'"),
+        (
+            "isolation",
+            "alter role {login} set default_transaction_isolation = 'serializable'",
+        ),
     ] {
         weak(world, name, sql, "settings are stored").await;
     }
@@ -695,7 +884,9 @@ pub async fn c16_a_stored_setting_that_changes_what_statements_mean_is_refused(w
         let itself = as_login(world, &login).await;
         allowed(&itself, &format!("alter role {login} set {setting}")).await;
         match start(world, &login).await {
-            Ok(_) => panic!("HOLE: a setting that one tenant stored for the login meets the others: {setting}"),
+            Ok(_) => panic!(
+                "HOLE: a setting that one tenant stored for the login meets the others: {setting}"
+            ),
             Err(error) => assert_eq!(error.code(), "weak-login", "{error}"),
         }
     }
@@ -730,7 +921,11 @@ pub async fn c17_parallel_workers_are_bound(world: &World) {
     .await
     .unwrap();
     let a = world.app().await;
-    let forced = if cluster().major() < 16 { "force_parallel_mode" } else { "debug_parallel_query" };
+    let forced = if cluster().major() < 16 {
+        "force_parallel_mode"
+    } else {
+        "debug_parallel_query"
+    };
     a.batch_execute(&format!(
         "set {forced} = on; set parallel_setup_cost = 0; set parallel_tuple_cost = 0; set min_parallel_table_scan_size = 0;
          set min_parallel_index_scan_size = 0; set max_parallel_workers_per_gather = 2; set enable_indexscan = off; set enable_bitmapscan = off"
@@ -743,8 +938,13 @@ pub async fn c17_parallel_workers_are_bound(world: &World) {
         // Evaluated in the workers, row by row.
         "select count(*), min(body), max(body) from big where tenant_id = rowhouse.bound_tenant() and rowhouse.current_user_id() is not null",
     ] {
-        let plan = allowed(&a, &format!("explain (analyze, costs off) {sql}")).await.join("\n");
-        assert!(plan.contains("Workers Launched: 1") || plan.contains("Workers Launched: 2"), "not parallel:\n{plan}");
+        let plan = allowed(&a, &format!("explain (analyze, costs off) {sql}"))
+            .await
+            .join("\n");
+        assert!(
+            plan.contains("Workers Launched: 1") || plan.contains("Workers Launched: 2"),
+            "not parallel:\n{plan}"
+        );
         sees(&a, sql, &["10000|alpha|alpha"]).await;
     }
     allowed(&a, &format!("set local app.tenant_id = '{theirs}'")).await;
@@ -754,7 +954,9 @@ pub async fn c17_parallel_workers_are_bound(world: &World) {
 pub async fn c18_a_generic_plan_answers_the_tenant_that_executes_it(world: &World) {
     for mode in ["auto", "force_generic_plan", "force_custom_plan"] {
         let a = world.app().await;
-        a.batch_execute(&format!("set plan_cache_mode = {mode}")).await.unwrap();
+        a.batch_execute(&format!("set plan_cache_mode = {mode}"))
+            .await
+            .unwrap();
         enter(&a, world, &world.alpha.context()).await;
         allowed(&a, "prepare mine as select body from notes order by 1; prepare one (int) as select body from notes where id = $1").await;
         for _ in 0..7 {
@@ -766,7 +968,9 @@ pub async fn c18_a_generic_plan_answers_the_tenant_that_executes_it(world: &Worl
         enter(&a, world, &world.beta.context()).await;
         sees(&a, "execute mine", THEIRS).await;
         sees(&a, "execute one (1)", &["beta one"]).await;
-        a.batch_execute("rollback; begin; set local role rowhouse_enforced").await.unwrap();
+        a.batch_execute("rollback; begin; set local role rowhouse_enforced")
+            .await
+            .unwrap();
         refused(&a, "execute mine", "RH001").await;
     }
 }
@@ -798,7 +1002,10 @@ pub async fn c22_a_lock_of_the_applications_holds_up_no_migration(world: &World)
     allowed(&a, "select pg_advisory_lock(1380931400, n), pg_advisory_lock(1380931400::bigint << 32 | n) from generate_series(0, 9) n").await;
     let mut owner: Owner = world.owner().await;
     let done = tokio::time::timeout(Duration::from_secs(10), migrate::run(&mut owner)).await;
-    assert!(done.is_ok(), "HOLE: a lock of the application's holds up a migration for ever");
+    assert!(
+        done.is_ok(),
+        "HOLE: a lock of the application's holds up a migration for ever"
+    );
     sees_mine(&a).await;
 }
 
@@ -806,7 +1013,11 @@ pub async fn c22_a_lock_of_the_applications_holds_up_no_migration(world: &World)
 /// no further than to the end of the text.
 pub async fn c23_transactions_in_one_text_stay_in_their_own_tenant(world: &World) {
     let a = world.app().await;
-    let ticket = world.house.ticket(&world.alpha.context(), Duration::from_mins(1)).await.unwrap();
+    let ticket = world
+        .house
+        .ticket(&world.alpha.context(), Duration::from_mins(1))
+        .await
+        .unwrap();
     let keep = "do $$ declare s text; begin foreach s in array '{tenant_id,user_id,context,seal}'::text[] loop
         perform set_config('app.' || s, current_setting('app.' || s), false); end loop; end $$";
     let text = format!(
@@ -819,8 +1030,13 @@ pub async fn c23_transactions_in_one_text_stay_in_their_own_tenant(world: &World
     }
     drop(a.batch_execute("rollback").await);
     is_not_believed(&a).await;
-    let forged = text.replace("commit; begin;", &format!("commit; begin; set app.tenant_id = '{}';", beta(world)));
-    let refusal = attempt(&a, &forged).await.expect_err("HOLE: a forged context was believed");
+    let forged = text.replace(
+        "commit; begin;",
+        &format!("commit; begin; set app.tenant_id = '{}';", beta(world)),
+    );
+    let refusal = attempt(&a, &forged)
+        .await
+        .expect_err("HOLE: a forged context was believed");
     assert_eq!(refusal.code, "RH002", "HOLE: {refusal:?}");
 }
 
@@ -845,7 +1061,11 @@ pub async fn c24_a_swapped_prepared_statement_does_not_meet_the_next_borrower(wo
         .unwrap();
     }
     tx.commit().await.unwrap();
-    assert_eq!(notes_through(&house, &world.alpha.context()).await, MINE, "HOLE");
+    assert_eq!(
+        notes_through(&house, &world.alpha.context()).await,
+        MINE,
+        "HOLE"
+    );
     nothing_changed(world).await;
 }
 
@@ -858,5 +1078,9 @@ pub async fn c24_a_thrown_away_prepared_statement_does_not_hurt_the_next_borrowe
     let mut tx = house.begin(&world.beta.context()).await.unwrap();
     tx.batch("deallocate all").await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(notes_through(&house, &world.alpha.context()).await, MINE, "HOLE");
+    assert_eq!(
+        notes_through(&house, &world.alpha.context()).await,
+        MINE,
+        "HOLE"
+    );
 }

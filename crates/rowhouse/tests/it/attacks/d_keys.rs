@@ -3,7 +3,7 @@
 use rowhouse::migrate;
 
 use super::{
-    THEIR_RESOURCE, THEIRS, Refusal, MY_RESOURCE, alpha, attacker, attempt, beta, checks, enter,
+    MY_RESOURCE, Refusal, THEIR_RESOURCE, THEIRS, alpha, attacker, attempt, beta, checks, enter,
     nothing_changed, refused, sees, touches,
 };
 use crate::world::World;
@@ -24,7 +24,8 @@ const NOBODY: &str = "00000000-0000-7000-8000-00000000ffff";
 
 pub async fn d01_a_name_taken_by_another_tenant_is_free(world: &World) {
     let taken = "insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'night shift')";
-    let taken_project = "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'apollo')";
+    let taken_project =
+        "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'apollo')";
     let b = world.app().await;
     enter(&b, world, &world.beta.context()).await;
     touches(&b, taken, 1).await;
@@ -38,7 +39,12 @@ pub async fn d01_a_name_taken_by_another_tenant_is_free(world: &World) {
 
 pub async fn d02_an_id_taken_by_another_tenant_is_free(world: &World) {
     let a = attacker(world).await;
-    touches(&a, "insert into notes (id, body) values (3, 'alpha three')", 1).await;
+    touches(
+        &a,
+        "insert into notes (id, body) values (3, 'alpha three')",
+        1,
+    )
+    .await;
     touches(
         &a,
         &format!(
@@ -62,21 +68,38 @@ pub async fn d03_on_conflict_does_not_tell_of_a_foreign_row(world: &World) {
         "on conflict (tenant_id, id) do update set body = 'x'",
         "on conflict (tenant_id, id) do update set body = notes.body returning body",
     ] {
-        let insert = |id: i32| format!("insert into notes (tenant_id, id, body) values ('{theirs}', {id}, 'x') {then}");
+        let insert = |id: i32| {
+            format!("insert into notes (tenant_id, id, body) values ('{theirs}', {id}, 'x') {then}")
+        };
         let there = refused(&a, &insert(1), "42501").await;
         let not_there = refused(&a, &insert(1000), "42501").await;
         assert_eq!(there.said, not_there.said, "HOLE: it tells which ids exist");
     }
-    touches(&a, "insert into notes (id, body) values (1, 'x') on conflict do nothing", 0).await;
-    touches(&a, "insert into notes (id, body) values (3, 'x') on conflict do nothing", 1).await;
+    touches(
+        &a,
+        "insert into notes (id, body) values (1, 'x') on conflict do nothing",
+        0,
+    )
+    .await;
+    touches(
+        &a,
+        "insert into notes (id, body) values (3, 'x') on conflict do nothing",
+        1,
+    )
+    .await;
 }
 
 pub async fn d04_a_reference_to_a_foreign_row_is_refused_like_one_to_nothing(world: &World) {
     let root = world.superuser().await;
     let of_beta = |table: &str, column: &str| {
-        format!("select {column} from rowhouse.{table} where tenant_id = '{}' limit 1", beta(world))
+        format!(
+            "select {column} from rowhouse.{table} where tenant_id = '{}' limit 1",
+            beta(world)
+        )
     };
-    let workspace = super::allowed(&root, &of_beta("workspaces", "id")).await.remove(0);
+    let workspace = super::allowed(&root, &of_beta("workspaces", "id"))
+        .await
+        .remove(0);
     let b = world.app().await;
     enter(&b, world, &world.beta.context()).await;
     b.batch_execute(&format!(
@@ -88,18 +111,49 @@ pub async fn d04_a_reference_to_a_foreign_row_is_refused_like_one_to_nothing(wor
     let me = world.alpha.owner.uuid();
     let a = attacker(world).await;
     let resource = |column: &str, id: &str| {
-        let workspace = if column == "workspace_id" { String::new() } else { "workspace_id, ".into() };
-        let from = if column == "workspace_id" { String::new() } else { "id, ".into() };
-        format!("insert into rowhouse.resources (id, type, title, {workspace}{column}) select '{NOBODY}', 'tag', 'x', {from}'{id}' from rowhouse.workspaces limit 1")
+        let workspace = if column == "workspace_id" {
+            String::new()
+        } else {
+            "workspace_id, ".into()
+        };
+        let from = if column == "workspace_id" {
+            String::new()
+        } else {
+            "id, ".into()
+        };
+        format!(
+            "insert into rowhouse.resources (id, type, title, {workspace}{column}) select '{NOBODY}', 'tag', 'x', {from}'{id}' from rowhouse.workspaces limit 1"
+        )
     };
     let tries: [(&dyn Fn(&str) -> String, &str); 7] = [
-        (&|id| format!("insert into rowhouse.resource_acl (resource_id, principal_id, access) values ('{id}', '{me}', 'read')"), THEIR_RESOURCE),
-        (&|id| format!("insert into rowhouse.resource_acl (resource_id, principal_id, access) values ('{MY_RESOURCE}', '{id}', 'read')"), &owner),
+        (
+            &|id| {
+                format!(
+                    "insert into rowhouse.resource_acl (resource_id, principal_id, access) values ('{id}', '{me}', 'read')"
+                )
+            },
+            THEIR_RESOURCE,
+        ),
+        (
+            &|id| {
+                format!(
+                    "insert into rowhouse.resource_acl (resource_id, principal_id, access) values ('{MY_RESOURCE}', '{id}', 'read')"
+                )
+            },
+            &owner,
+        ),
         (&|id| resource("workspace_id", id), &workspace),
         (&|id| resource("team_id", id), THEIR_RESOURCE),
         (&|id| resource("project_id", id), THEIR_RESOURCE),
         (&|id| resource("owner_id", id), &owner),
-        (&|id| format!("insert into rowhouse.team_members (team_id, user_id) values ('{id}', '{me}')"), THEIR_RESOURCE),
+        (
+            &|id| {
+                format!(
+                    "insert into rowhouse.team_members (team_id, user_id) values ('{id}', '{me}')"
+                )
+            },
+            THEIR_RESOURCE,
+        ),
     ];
     for (sql, foreign) in tries {
         let there = refused(&a, &sql(foreign), "23503").await;
@@ -125,10 +179,20 @@ pub async fn d05_a_deletion_reaches_no_other_tenant(world: &World) {
     refused(&a, "delete from rowhouse.resources", "42501").await;
     a.batch_execute("commit").await.unwrap();
     let root = world.superuser().await;
-    sees(&root, "select resource_id from rowhouse.resource_acl", &[THEIR_RESOURCE]).await;
+    sees(
+        &root,
+        "select resource_id from rowhouse.resource_acl",
+        &[THEIR_RESOURCE],
+    )
+    .await;
     sees(&root, "select body from notes order by 1", THEIRS).await;
     // Not even the platform's or owner's deletion of a tenant takes content with it.
-    refused(&root, &format!("delete from rowhouse.tenants where id = '{}'", alpha(world)), "23503").await;
+    refused(
+        &root,
+        &format!("delete from rowhouse.tenants where id = '{}'", alpha(world)),
+        "23503",
+    )
+    .await;
 }
 
 pub async fn d06_no_foreign_reference_holds_up_a_deletion(world: &World) {
@@ -143,9 +207,22 @@ pub async fn d06_no_foreign_reference_holds_up_a_deletion(world: &World) {
     .await
     .unwrap();
     let a = attacker(world).await;
-    touches(&a, "insert into marks (id, note_id) values (1, 1), (2, 2)", 2).await;
+    touches(
+        &a,
+        "insert into marks (id, note_id) values (1, 1), (2, 2)",
+        2,
+    )
+    .await;
     refused(&a, "insert into marks (id, note_id) values (3, 3)", "23503").await;
-    refused(&a, &format!("insert into marks (tenant_id, id, note_id) values ('{}', 3, 3)", beta(world)), "42501").await;
+    refused(
+        &a,
+        &format!(
+            "insert into marks (tenant_id, id, note_id) values ('{}', 3, 3)",
+            beta(world)
+        ),
+        "42501",
+    )
+    .await;
     a.batch_execute("commit").await.unwrap();
     let b = world.app().await;
     enter(&b, world, &world.beta.context()).await;
@@ -174,7 +251,11 @@ pub async fn d07_errors_show_only_what_the_caller_wrote(world: &World) {
     // The library's errors hold no DETAIL at all.
     let error = world
         .house
-        .execute(&world.alpha.context(), "insert into notes (id, body) values (1, 'secret')", &[])
+        .execute(
+            &world.alpha.context(),
+            "insert into notes (id, body) values (1, 'secret')",
+            &[],
+        )
         .await
         .unwrap_err();
     assert!(!error.to_string().contains("Key ("), "HOLE: {error}");
@@ -184,7 +265,12 @@ pub async fn d07_errors_show_only_what_the_caller_wrote(world: &World) {
 pub async fn d09_no_counter_is_shared(world: &World) {
     let a = attacker(world).await;
     sees(&a, "select oid::regclass from pg_class where relkind = 'S' and relnamespace in ('rowhouse'::regnamespace, 'rowhouse_private'::regnamespace)", &[]).await;
-    sees(&a, "select attrelid::regclass from pg_attribute where attidentity <> '' and attrelid >= 16384", &[]).await;
+    sees(
+        &a,
+        "select attrelid::regclass from pg_attribute where attidentity <> '' and attrelid >= 16384",
+        &[],
+    )
+    .await;
     let (rows, _) = attempt(&a, "select count(*) from notes").await.unwrap();
     assert_eq!(rows, ["2"]);
 }
@@ -196,9 +282,13 @@ pub async fn d13_the_wall_is_not_changed_while_a_tenant_is_bound(world: &World) 
         .ticket(&world.alpha.context(), std::time::Duration::from_mins(1))
         .await
         .unwrap();
-    root.batch_execute("create table later (tenant_id uuid not null)").await.unwrap();
+    root.batch_execute("create table later (tenant_id uuid not null)")
+        .await
+        .unwrap();
     root.batch_execute("begin").await.unwrap();
-    root.execute("select rowhouse.enter($1)", &[&ticket.as_bytes()]).await.unwrap();
+    root.execute("select rowhouse.enter($1)", &[&ticket.as_bytes()])
+        .await
+        .unwrap();
     for sql in [
         "select rowhouse.raise_wall('later', 'content', 'enforce')",
         "select rowhouse.set_mode('notes', 'off')",
@@ -207,10 +297,19 @@ pub async fn d13_the_wall_is_not_changed_while_a_tenant_is_bound(world: &World) 
         refused(&root, sql, "55000").await;
     }
     root.batch_execute("rollback").await.unwrap();
-    sees(&root, "select rowhouse.raise_wall('later', 'content', 'enforce') is not null", &["t"]).await;
+    sees(
+        &root,
+        "select rowhouse.raise_wall('later', 'content', 'enforce') is not null",
+        &["t"],
+    )
+    .await;
 
     let mut owner = world.owner().await;
-    owner.client().batch_execute("set app.tenant_id = 'x'").await.unwrap();
+    owner
+        .client()
+        .batch_execute("set app.tenant_id = 'x'")
+        .await
+        .unwrap();
     super::is_refused(migrate::run(&mut owner).await, "schema");
     owner.client().batch_execute("reset all").await.unwrap();
     assert!(migrate::run(&mut owner).await.is_ok());

@@ -33,14 +33,22 @@ pub async fn e01_the_tenant_is_a_condition_of_the_index(world: &World) {
         "update big set body = body where id = 100",
         "select count(*) from big where id > 19900",
     ] {
-        let plan = allowed(&a, &format!("explain (analyze, costs off) {sql}")).await.join("\n");
-        assert!(plan.contains("Index Cond: (") && plan.contains("tenant_id ="), "HOLE: not by index: {sql}\n{plan}");
+        let plan = allowed(&a, &format!("explain (analyze, costs off) {sql}"))
+            .await
+            .join("\n");
+        assert!(
+            plan.contains("Index Cond: (") && plan.contains("tenant_id ="),
+            "HOLE: not by index: {sql}\n{plan}"
+        );
         let removed = plan
             .lines()
             .filter_map(|line| line.trim().strip_prefix("Rows Removed by Filter: "))
             .filter_map(|count| count.parse::<u64>().ok())
             .max();
-        assert!(removed.unwrap_or(0) <= 400, "HOLE: it counts the rows of others: {sql}\n{plan}");
+        assert!(
+            removed.unwrap_or(0) <= 400,
+            "HOLE: it counts the rows of others: {sql}\n{plan}"
+        );
         says_nothing_of_beta(&plan);
     }
     sees(&a, "select count(*) from big", &["400"]).await;
@@ -61,7 +69,12 @@ pub async fn e02_statistics_of_values_are_not_readable(world: &World) {
     let a = attacker(world).await;
     sees(&a, statistics, &["f"]).await;
     sees(&a, extended, &["f"]).await;
-    for catalogue in ["pg_statistic", "pg_statistic_ext_data", "pg_authid", "pg_user_mapping"] {
+    for catalogue in [
+        "pg_statistic",
+        "pg_statistic_ext_data",
+        "pg_authid",
+        "pg_user_mapping",
+    ] {
         refused(&a, &format!("table {catalogue}"), "42501").await;
     }
     sees(&a, "select count(*) from notes", &["103"]).await;
@@ -72,7 +85,11 @@ pub async fn e03_the_texts_of_others_hold_no_values(world: &World) {
     let victim = world.beta.context();
     let busy = tokio::spawn(async move {
         house
-            .query(&victim, "select body, pg_sleep(3)::text from notes where body = $1", &[&"beta two"])
+            .query(
+                &victim,
+                "select body, pg_sleep(3)::text from notes where body = $1",
+                &[&"beta two"],
+            )
             .await
             .unwrap()
             .len()
@@ -87,8 +104,15 @@ pub async fn e03_the_texts_of_others_hold_no_values(world: &World) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    assert!(seen.contains("pg_sleep"), "the statement of the other is not even running: {seen}");
-    for secret in THEIRS.iter().map(ToString::to_string).chain([beta(world).to_string(), r"\x01".into()]) {
+    assert!(
+        seen.contains("pg_sleep"),
+        "the statement of the other is not even running: {seen}"
+    );
+    for secret in THEIRS
+        .iter()
+        .map(ToString::to_string)
+        .chain([beta(world).to_string(), r"\x01".into()])
+    {
         assert!(!seen.contains(&secret), "HOLE: it shows {secret}: {seen}");
     }
     assert_eq!(busy.await.unwrap(), 1);
@@ -98,17 +122,32 @@ pub async fn e03_the_texts_of_others_hold_no_values(world: &World) {
 pub async fn e05_nothing_is_announced(world: &World) {
     let (a, mut messages) = noisy(world).await;
     // The names that somebody would guess, since one cannot listen to all.
-    for channel in ["rowhouse", "rowhouse_changes", "tenants", "tenant_changed", "notes", "audit_log"] {
+    for channel in [
+        "rowhouse",
+        "rowhouse_changes",
+        "tenants",
+        "tenant_changed",
+        "notes",
+        "audit_log",
+    ] {
         allowed(&a, &format!("listen {channel}")).await;
     }
     world
         .house
-        .execute(&world.beta.context(), "insert into notes (id, body) values (9, 'beta nine')", &[])
+        .execute(
+            &world.beta.context(),
+            "insert into notes (id, body) values (9, 'beta nine')",
+            &[],
+        )
         .await
         .unwrap();
     world
         .house
-        .execute(&world.beta.context(), "insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'beta team')", &[])
+        .execute(
+            &world.beta.context(),
+            "insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'beta team')",
+            &[],
+        )
         .await
         .unwrap();
     let root = world.superuser().await;
@@ -122,7 +161,10 @@ pub async fn e05_nothing_is_announced(world: &World) {
     allowed(&a, "select 1").await;
     tokio::task::yield_now().await;
     let heard = heard(&mut messages);
-    assert!(heard.contains("NOTIFY notes own"), "one does not even hear oneself: {heard}");
+    assert!(
+        heard.contains("NOTIFY notes own"),
+        "one does not even hear oneself: {heard}"
+    );
     says_nothing_of_beta(&heard);
 }
 
@@ -149,17 +191,24 @@ pub async fn e06_a_foreign_row_is_answered_like_a_missing_one(world: &World) {
         touches(&a, &missing, 0).await;
         touches(&a, &sql.replace('$', "10002"), 1).await;
         let pages = async |sql: &str| -> Vec<String> {
-            allowed(&a, &format!("explain (analyze, buffers, costs off, timing off, summary off) {sql}"))
-                .await
-                .into_iter()
-                .map(|line| line.replace("10001", "ID").replace("99999", "ID"))
-                .take_while(|line| !line.starts_with("Planning"))
-                .collect()
+            allowed(
+                &a,
+                &format!("explain (analyze, buffers, costs off, timing off, summary off) {sql}"),
+            )
+            .await
+            .into_iter()
+            .map(|line| line.replace("10001", "ID").replace("99999", "ID"))
+            .take_while(|line| !line.starts_with("Planning"))
+            .collect()
         };
         pages(&foreign).await;
         let (foreign, missing) = (pages(&foreign).await, pages(&missing).await);
         // A missing id may lie at the edge of the index: the same number of rows, not one more page read by far.
-        assert_eq!(foreign.len(), missing.len(), "HOLE: {foreign:#?}\n{missing:#?}");
+        assert_eq!(
+            foreign.len(),
+            missing.len(),
+            "HOLE: {foreign:#?}\n{missing:#?}"
+        );
     }
     sees_mine(&a).await;
     a.batch_execute("rollback").await.unwrap();
