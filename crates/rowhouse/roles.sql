@@ -41,12 +41,15 @@ begin
       ('rowhouse_enforced', 'rowhouse_shadow'),
       ('rowhouse_app', 'rowhouse_enforced'),
       ('rowhouse_migrator', current_user::text)) as wanted (of_role, member)
-    -- A superuser needs no membership, and none is left behind that would outlive its being one.
-    where not (member = current_user and (select rolsuper from pg_roles where rolname = current_user))
-      and not exists (
+    where case member
+      -- A superuser needs no membership, and none is left behind that would outlive its being one. Since 16, whoever
+      -- makes a role is a member of it that may grant it, and may neither act as it nor has its rights: hence `usage`.
+      when current_user::text then not pg_has_role(current_user, of_role, 'usage')
+      else not exists (
         select
         from pg_auth_members m
         where m.roleid = of_role::regrole and m.member = wanted.member::regrole)
+      end
   loop
     begin
       execute format('grant %I to %I', edge.of_role, edge.member);

@@ -1,2 +1,221 @@
-//! The rowhouse binary.
-fn main() {}
+//! The binary `rowhouse`: HTTP service and command line, a client of the library and nothing more.
+//!
+//! Every command takes `--data DIR` of an `up`, or `--database URL`; `--json` answers with one JSON value. Exit code 0:
+//! done; 1: not done, with the cause and the way out on stderr; 2: the command line cannot be understood.
+
+mod app;
+mod auth;
+mod commands;
+mod config;
+mod connection;
+mod error;
+mod health;
+mod logs;
+mod output;
+mod ping;
+mod router;
+mod seed;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use rowhouse::tenants::{Kind, PlanTier};
+use rowhouse::{Access, Error, Result};
+
+use crate::config::Settings;
+use crate::connection::{DEFAULT_DATA, Target};
+use crate::output::Output;
+
+/// Multi-tenancy for PostgreSQL whose walls can be proved.
+#[derive(Parser)]
+#[command(name = "rowhouse", version)]
+struct Cli {
+    #[command(flatten)]
+    target: Target,
+    /// Settings file (default: rowhouse.toml, when it is there)
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Answer with JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything: a database of its own (or DATABASE_URL), migrated and seeded, and the HTTP service
+    Up {
+        /// Port of the HTTP service
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Run the HTTP service; never migrates
+    Serve {
+        /// Port of the HTTP service
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Build or complete the wall in a database
+    Migrate {
+        /// Only print what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Make two tenants, three users and two projects to look at
+    Seed,
+    /// The customers
+    #[command(subcommand)]
+    Tenants(Tenants),
+    /// Print a ticket, for `select rowhouse.enter('..')` in any client, or as a bearer of the HTTP service
+    Ticket {
+        /// Slug or id of the tenant
+        #[arg(long)]
+        tenant: String,
+        /// Id or e-mail address of a user; without it, the tenant's own principal
+        #[arg(long)]
+        user: Option<String>,
+        /// The most that it may do
+        #[arg(long, value_enum, default_value_t = AccessArgument::Write)]
+        access: AccessArgument,
+        /// Seconds until it expires
+        #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+        ttl: u64,
+    },
+    /// The keys of tickets and seals
+    #[command(subcommand)]
+    Seal(Seal),
+    /// Those who run the platform
+    #[command(subcommand)]
+    Operator(Operator),
+}
+
+#[derive(Subcommand)]
+enum Tenants {
+    /// List them, the newest first
+    List,
+    /// Found one, with its baseline
+    Create {
+        /// Its name in URLs
+        slug: String,
+        /// Its name for people (default: the slug)
+        #[arg(long)]
+        name: Option<String>,
+        /// personal or organization
+        #[arg(long, default_value_t = Kind::Organization)]
+        kind: Kind,
+        /// free, team, business or enterprise
+        #[arg(long, default_value_t = PlanTier::Free)]
+        plan: PlanTier,
+    },
+}
+
+#[derive(Subcommand)]
+enum Seal {
+    /// Make new keys; the ones from before stay good until the next time
+    Rotate {
+        /// Also when the last time was less than a minute ago
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum Operator {
+    /// Issue a token, shown once
+    Token {
+        /// By which people recognise it
+        #[arg(long, default_value = "operator")]
+        name: String,
+        /// Seconds until it expires (default: never)
+        #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3_153_600_000))]
+        ttl: Option<u64>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum AccessArgument {
+    Read,
+    Write,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    match start(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error, json);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The cause and the way out, on stderr.
+#[expect(clippy::print_stderr, reason = "the last word of the process")]
+fn complain(error: &Error, json: bool) {
+    if json {
+        eprintln!(
+            "{}",
+            serde_json::json!({ "code": error.code(), "detail": error.to_string() })
+        );
+    } else {
+        eprintln!("rowhouse: {error}");
+    }
+}
+
+fn start(cli: Cli) -> Result<()> {
+    let mut settings = Settings::load(cli.config.as_deref())?;
+    logs::start(&settings.log)?;
+    if let Command::Up { port: Some(port) } | Command::Serve { port: Some(port) } = cli.command {
+        settings.port = port;
+    }
+    tokio::runtime::Runtime::new()
+        .map_err(|error| Error::Config(format!("cannot start: {error}")))?
+        .block_on(run(cli, settings))
+}
+
+async fn run(cli: Cli, mut settings: Settings) -> Result<()> {
+    let (target, out) = (&cli.target, Output { json: cli.json });
+    match cli.command {
+        Command::Up { .. } => {
+            settings.take_database(target.database.clone());
+            up::run(
+                target.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()),
+                &settings,
+                out,
+            )
+            .await
+        }
+        Command::Serve { .. } => commands::serve(target, &settings).await,
+        Command::Migrate { dry_run } => commands::migrate(target, &settings, dry_run, out).await,
+        Command::Seed => commands::seed(&target.place(&settings)?, &settings, out).await,
+        Command::Tenants(Tenants::List) => commands::list_tenants(target, &settings, out).await,
+        Command::Tenants(Tenants::Create {
+            slug,
+            name,
+            kind,
+            plan,
+        }) => commands::create_tenant(target, &settings, (slug, name, kind, plan), out).await,
+        Command::Ticket {
+            tenant,
+            user,
+            access,
+            ttl,
+        } => {
+            let access = match access {
+                AccessArgument::Read => Access::Read,
+                AccessArgument::Write => Access::Write,
+            };
+            commands::ticket(target, &settings, (tenant, user, access, ttl), out).await
+        }
+        Command::Seal(Seal::Rotate { force }) => {
+            commands::rotate_seal(target, &settings, force, out).await
+        }
+        Command::Operator(Operator::Token { name, ttl }) => {
+            commands::operator_token(target, &settings, &name, ttl, out).await
+        }
+    }
+}

@@ -12,11 +12,33 @@
 -- what they mean today. plpgsql is parsed under the caller's search_path: there, either the function sets its own, or
 -- (bound_tenant, enter: a SET clause costs them too much) every name, type and operator is qualified, and no syntax
 -- stands that looks an operator up by itself (CASE x WHEN, IN, BETWEEN, NULLIF, IS DISTINCT FROM).
+--
+-- A key is a column of a query, and nothing else: never a variable, a parameter or a constant. Callers can have plans
+-- printed (debug_print_plan, client_min_messages), and a variable becomes a constant of a plan when plpgsql plans an
+-- expression anew whose last evaluation in this transaction failed.
 
 revoke create on schema public from public;
 do $$
 begin
   execute format('revoke temporary on database %I from public', current_database());
+end
+$$;
+
+-- What every login may do by default and no tenant should do to another: tenants share one login, so they share its
+-- large objects and may end its sessions. Only a superuser can take it away; elsewhere it is said openly.
+do $$
+declare
+  function regprocedure;
+begin
+  for function in
+    select oid from pg_proc
+    where pronamespace = 'pg_catalog'::regnamespace
+      and (proname ~ '^lo_' or proname in ('loread', 'lowrite', 'pg_cancel_backend', 'pg_terminate_backend'))
+  loop
+    execute format('revoke execute on function %s from public', function);
+  end loop;
+exception when insufficient_privilege then
+  null;
 end
 $$;
 
@@ -78,6 +100,30 @@ create table rowhouse_private.liveness (
 ) with (fillfactor = 80);
 grant select, insert, update, delete on rowhouse_private.liveness to rowhouse_definer;
 
+-- The settings of this transaction, and whether their seal fits the key of now, or the one before. The message is
+-- unambiguous: a tenant is checked to be a UUID by whoever reads it, and neither a user's id nor the packed context
+-- holds a slash. Both seals are hashed once more, so that the time to compare tells nothing of the right one.
+create view rowhouse_private.context with (security_invoker = true) as
+select
+  sha256(textsend(current_setting('app.seal', true))) = sha256(textsend(encode(sha256(
+    k.seal_key
+    || timestamptz_send(transaction_timestamp())
+    || textsend(current_setting('app.tenant_id', true) || current_setting('app.user_id', true) || '/' || current_setting('app.context', true))
+    || k.seal_key), 'hex'))) as fits,
+  current_setting('app.tenant_id', true) as tenant
+from rowhouse_private.keyring k;
+
+create view rowhouse_private.old_context with (security_invoker = true) as
+select
+  sha256(textsend(current_setting('app.seal', true))) = sha256(textsend(encode(sha256(
+    k.old_seal_key
+    || timestamptz_send(transaction_timestamp())
+    || textsend(current_setting('app.tenant_id', true) || current_setting('app.user_id', true) || '/' || current_setting('app.context', true))
+    || k.old_seal_key), 'hex'))) as fits,
+  current_setting('app.tenant_id', true) as tenant
+from rowhouse_private.keyring k;
+grant select on rowhouse_private.context, rowhouse_private.old_context to rowhouse_definer;
+
 set local role rowhouse_definer;
 
 -- 64 random bytes; gen_random_uuid() draws from the same strong source as pgcrypto.
@@ -86,19 +132,6 @@ language sql volatile
 return sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
   || sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
 
--- The seal over a context of this transaction. The message is unambiguous: a tenant is checked to be a UUID by whoever
--- reads it, and neither a user's id nor the packed context holds a slash. In plpgsql because there a key stays a
--- variable: as argument of an SQL-language function it becomes a constant of a plan that the caller can print (18).
-create function rowhouse_private.seal(key bytea, tenant text, user_id text, context text) returns text
-language plpgsql stable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return encode(sha256(key || timestamptz_send(transaction_timestamp())
-    || textsend(tenant || user_id || '/' || context) || key), 'hex');
-end
-$$;
-
 -- Why this transaction's context is not believed. Only called when the seal did not fit the current key; it answers
 -- only when it fits the key before, and raises otherwise.
 create function rowhouse_private.second_look() returns text
@@ -106,17 +139,15 @@ language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  ring rowhouse_private.keyring;
+  tenant text;
 begin
   if coalesce(current_setting('app.tenant_id', true), '') = '' then
     raise exception 'no tenant is bound to this transaction'
       using errcode = 'RH001', hint = 'Begin with: select rowhouse.enter(ticket)';
   end if;
-  select * into strict ring from rowhouse_private.keyring;
-  if sha256(textsend(current_setting('app.seal', true))) = sha256(textsend(rowhouse_private.seal(ring.old_seal_key,
-    current_setting('app.tenant_id', true), current_setting('app.user_id', true), current_setting('app.context', true))))
-  then
-    return current_setting('app.tenant_id', true);
+  select c.tenant into tenant from rowhouse_private.old_context c where c.fits;
+  if found then
+    return tenant;
   end if;
   raise exception 'the context of this transaction does not fit its seal' using errcode = 'RH002',
     hint = 'The settings app.* were changed after rowhouse.enter(), or carried over from another transaction.';
@@ -124,29 +155,14 @@ end
 $$;
 
 -- The tenant that this transaction may read. Every floor calls it, once per relation and statement: the hottest code
--- here. The key is a variable of the function, never a constant of a plan nor a parameter of a query (plans can be
--- printed by the caller). Both seals are hashed once more, so that the time to compare tells nothing of the right one.
+-- here. One query and no other expression: in plpgsql each costs a set-up per transaction.
 create function rowhouse.bound_tenant() returns uuid
 language plpgsql stable parallel safe security definer cost 10
 as $$
-declare
-  key pg_catalog.bytea;
 begin
-  select k.seal_key into key from rowhouse_private.keyring k;
-  return case
-    when pg_catalog.sha256(pg_catalog.textsend(pg_catalog.current_setting('app.seal', true)))
-      operator(pg_catalog.=) pg_catalog.sha256(pg_catalog.textsend(pg_catalog.encode(pg_catalog.sha256(
-        key
-        operator(pg_catalog.||) pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp())
-        operator(pg_catalog.||) pg_catalog.textsend(
-          pg_catalog.current_setting('app.tenant_id', true)
-          operator(pg_catalog.||) pg_catalog.current_setting('app.user_id', true)
-          operator(pg_catalog.||) '/'
-          operator(pg_catalog.||) pg_catalog.current_setting('app.context', true))
-        operator(pg_catalog.||) key), 'hex')))
-    then pg_catalog.current_setting('app.tenant_id', true)
-    else rowhouse_private.second_look()
-  end::pg_catalog.uuid;
+  return (
+    select case when c.fits then c.tenant else rowhouse_private.second_look() end::pg_catalog.uuid
+    from rowhouse_private.context c);
 end
 $$;
 
@@ -207,20 +223,30 @@ return nullif(current_setting('app.tenant_id', true), '')::uuid;
 
 -- Writes a context into this transaction, under its seal.
 create function rowhouse_private.open(tenant uuid, user_id uuid, context text) returns text
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  key bytea;
-begin
-  select k.seal_key into strict key from rowhouse_private.keyring k;
-  return set_config('app.seal', rowhouse_private.seal(
-    key,
-    set_config('app.tenant_id', tenant::text, true),
-    set_config('app.user_id', coalesce(user_id::text, ''), true),
-    set_config('app.context', context, true)), true);
-end
-$$;
+language sql volatile
+return (
+  select set_config('app.seal', encode(sha256(
+    k.seal_key
+    || timestamptz_send(transaction_timestamp())
+    || textsend(
+      set_config('app.tenant_id', tenant::text, true)
+      || set_config('app.user_id', coalesce(user_id::text, ''), true)
+      || '/'
+      || set_config('app.context', context, true))
+    || k.seal_key), 'hex'), true)
+  from rowhouse_private.keyring k);
+
+-- Was this ticket minted under the current ticket key, or the one before? Null: there are no keys.
+create function rowhouse_private.is_ours(ticket bytea) returns boolean
+language sql stable
+return (
+  select coalesce(
+    (substring(ticket, 1, 2) = k.ticket_head
+      and sha256(substring(ticket, 76)) = sha256(sha256(k.ticket_key || substring(ticket, 1, 75) || k.ticket_key)))
+    or (substring(ticket, 1, 2) = k.old_ticket_head
+      and sha256(substring(ticket, 76)) = sha256(sha256(k.old_ticket_key || substring(ticket, 1, 75) || k.old_ticket_key))),
+    false)
+  from rowhouse_private.keyring k);
 
 -- All that `enter` has to say about a ticket, in order: nothing is said about a tenant before the tag was found good.
 -- `enter` itself only knows the plain case, and comes here for every other.
@@ -229,23 +255,16 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  ring rowhouse_private.keyring;
+  ours constant boolean := rowhouse_private.is_ours(ticket);
   live rowhouse_private.liveness;
-  key bytea;
   project uuid;
   nil constant uuid := '00000000-0000-0000-0000-000000000000';
   packed text;
 begin
-  select * into ring from rowhouse_private.keyring;
-  if not found then
+  if ours is null then
     raise exception 'this database has lost the keys of its seal' using errcode = 'RH002',
       hint = 'Restore rowhouse_private.keyring from a backup, or make new keys: rowhouse seal rotate';
-  end if;
-  key := case
-    when substring(ticket, 1, 2) = ring.ticket_head then ring.ticket_key
-    when substring(ticket, 1, 2) = ring.old_ticket_head then ring.old_ticket_key
-  end;
-  if (sha256(substring(ticket, 76)) = sha256(sha256(key || substring(ticket, 1, 75) || key))) is not true then
+  elsif not ours then
     raise exception 'this is not a ticket, or its seal does not fit' using errcode = 'RH002',
       hint = 'A ticket is good under the current ticket key and the one before it.';
   end if;

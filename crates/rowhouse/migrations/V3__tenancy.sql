@@ -170,8 +170,19 @@ grant select on rowhouse.org_members to rowhouse_app, rowhouse_platform;
 
 set local role rowhouse_definer;
 
--- Works out anew what `enter` is told of a principal. The row is locked by one statement and computed by the next,
--- under a later snapshot: of two transactions that change the same person's teams, the second sees the first's.
+-- One change of administration at a time in each tenant. What is computed after it, in statements of their own, sees what
+-- the transaction before has committed: of two that change the same person's teams, the second sees the first's; and a
+-- member who is added while the tenant is being suspended is suspended too. Foreign keys to the tenant are not held up.
+create function rowhouse_private.one_at_a_time(in_tenant uuid) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform from rowhouse.tenants t where t.id = in_tenant for no key update;
+end
+$$;
+
+-- Works out anew what `enter` is told of a principal.
 create function rowhouse_private.refresh(in_tenant uuid, principal uuid) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -185,6 +196,7 @@ declare
   in_projects uuid[] := '{}';
   stands_for uuid[];
 begin
+  perform rowhouse_private.one_at_a_time(in_tenant);
   select * into live from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = principal
   for update;
@@ -256,6 +268,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if new.kind <> 'team' then
+    perform rowhouse_private.one_at_a_time(new.tenant_id);
     insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, tenant_state)
     select new.tenant_id, new.id,
       case when new.kind = 'key' then new.id else '00000000-0000-0000-0000-000000000000' end,
@@ -279,7 +292,10 @@ declare
 begin
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (member.tenant_id, member.user_id, 'user')
-    on conflict on constraint principals_pkey do update set deleted_at = null;
+    on conflict on constraint principals_pkey do update set deleted_at = null where principals.kind = 'user';
+    if not found then
+      raise exception 'the id of this user stands for something else in the tenant' using errcode = '23505';
+    end if;
   elsif tg_op = 'DELETE' then
     update rowhouse.principals p set deleted_at = clock_timestamp()
     where p.tenant_id = member.tenant_id and p.id = member.user_id;
@@ -323,6 +339,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if tg_op = 'INSERT' or new.deleted_at is distinct from old.deleted_at then
+    perform rowhouse_private.one_at_a_time(new.tenant_id);
     perform rowhouse_private.refresh(l.tenant_id, l.principal_id)
     from rowhouse_private.liveness l
     where l.tenant_id = new.tenant_id

@@ -134,13 +134,20 @@ fn tls(config: &tokio_postgres::Config) -> Result<MakeRustlsConnect> {
     Ok(MakeRustlsConnect::new(client))
 }
 
+/// Startup options outlive `reset all` and win over `alter role .. set`, which a login can do to itself: one that stored
+/// a tiny timeout could not even be asked. A pooler takes none.
+const OWN_SETTINGS: &str = "-c statement_timeout=0";
+
 /// A single connection, driven by a task of its own until the client is dropped.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the file that makes connections"
 )]
-pub(crate) async fn single(url: &Secret) -> Result<tokio_postgres::Client> {
+pub(crate) async fn single(url: &Secret, pooled: bool) -> Result<tokio_postgres::Client> {
     let mut config = parse(url)?;
+    if !pooled && config.get_options().is_none() {
+        config.options(OWN_SETTINGS);
+    }
     if config.get_ssl_mode() == SslMode::Prefer {
         config.ssl_mode(SslMode::Disable);
     }
@@ -180,11 +187,9 @@ pub(crate) fn pool(url: &Secret, group: Group, config: &Config) -> Result<Pool> 
     if server.get_ssl_mode() == SslMode::Prefer {
         server.ssl_mode(SslMode::Disable);
     }
-    // Startup options outlive `reset all` and win over `alter role .. set`, which the login can do to itself. A pooler
-    // takes none.
     if !config.pooled {
         server.options(format!(
-            "-c search_path={},pg_temp",
+            "{OWN_SETTINGS} -c search_path={},pg_temp",
             config.search_path.replace(' ', "")
         ));
     }
@@ -308,7 +313,7 @@ impl Sealer {
                 })
             }
             SealSource::Database(url) => {
-                let client = single(url).await?;
+                let client = single(url, false).await?;
                 let row = client
                     .query_typed_opt("select ticket_head, ticket_key, clock_timestamp() from rowhouse_private.keyring", &[])
                     .await

@@ -4,7 +4,7 @@
 //! and a tag under the ticket key, 107 bytes) and hands that to `rowhouse.enter` as a bind parameter. The database
 //! verifies the tag and then looks for itself whether this caller may still enter.
 //!
-//! Layout, as migrations/V1__wall.sql reads it: 0 version | 1 key id | 2 tenant | 18 principal | 34 credential |
+//! Layout, as `migrations/V1__wall.sql` reads it: 0 version | 1 key id | 2 tenant | 18 principal | 34 credential |
 //! 50 project | 66 access | 67 expiry | 75 tag = sha256(key ‖ bytes 0 to 74 ‖ key).
 
 use std::fmt;
@@ -232,4 +232,4 @@ impl FromStr for Ticket {
 }
 
 /// How long a ticket lives that a transaction mints for itself: it is used at once.
-pub(crate) const OWN_TICKET_TTL: Duration = Duration::from_secs(60);
+pub(crate) const OWN_TICKET_TTL: Duration = Duration::from_mins(1);

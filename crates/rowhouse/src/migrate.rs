@@ -5,6 +5,7 @@
 //! this binary is left alone.
 
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use crate::error::{Error, Result};
 use crate::tx::Owner;
@@ -16,9 +17,24 @@ mod embedded {
 /// Cluster-wide: roles are not part of a database, and may be there already.
 const ROLES: &str = include_str!("../roles.sql");
 const HISTORY: &str = "rowhouse.schema_history";
-/// First key of our advisory locks; the second says for what. Two keys, so that no single-key lock can be in the way.
-const LOCK_SPACE: i32 = 0x524f_5748;
-const LOCK_MIGRATE: i32 = 1;
+const MAKE_HISTORY: &str = "
+    create schema if not exists rowhouse authorization rowhouse_owner;
+    do $$
+    begin
+      if to_regclass('rowhouse.schema_history') is null then
+        create table rowhouse.schema_history
+          (version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255));
+        alter table rowhouse.schema_history owner to rowhouse_owner;
+      end if;
+    end
+    $$";
+const MADE_MEANWHILE: &[SqlState] = &[
+    SqlState::UNIQUE_VIOLATION,
+    SqlState::DUPLICATE_TABLE,
+    SqlState::DUPLICATE_SCHEMA,
+];
+/// Holds up others who lock, and nobody who reads or writes.
+const LOCK: &str = "lock table rowhouse.schema_history in share update exclusive mode";
 
 /// One step, as `rowhouse migrate --dry-run` prints it.
 #[derive(Clone, Debug)]
@@ -46,30 +62,21 @@ pub async fn pending(owner: &mut Owner) -> Result<Vec<Step>> {
 
 /// Applies every pending step, each in a transaction of its own, and answers their names.
 pub async fn run(owner: &mut Owner) -> Result<Vec<String>> {
+    refuse_while_bound(owner.client()).await?;
+    refuse_newer(&applied(owner.client()).await?)?;
+    owner
+        .client()
+        .batch_execute(ROLES)
+        .await
+        .map_err(roles_refused)?;
+    make_history(owner.client()).await?;
+    // Two that start at once: the second waits here. A lock on the history and not an advisory one, which the app's login
+    // could hold for ever. It lasts as long as this connection.
+    let mut second = owner.another().await?;
+    let lock = second.transaction().await?;
+    lock.batch_execute(LOCK).await?;
     let client = owner.client();
-    refuse_while_bound(client).await?;
-    client
-        .execute(
-            "select pg_advisory_lock($1, $2)",
-            &[&LOCK_SPACE, &LOCK_MIGRATE],
-        )
-        .await?;
-    let done = run_locked(client).await;
-    client
-        .execute(
-            "select pg_advisory_unlock($1, $2)",
-            &[&LOCK_SPACE, &LOCK_MIGRATE],
-        )
-        .await?;
-    done
-}
-
-async fn run_locked(client: &mut Client) -> Result<Vec<String>> {
     refuse_newer(&applied(client).await?)?;
-    client.batch_execute(ROLES).await.map_err(roles_refused)?;
-    client
-        .batch_execute("create schema if not exists rowhouse authorization rowhouse_owner")
-        .await?;
     let report = embedded::migrations::runner()
         .set_migration_table_name(HISTORY)
         .run_async(client)
@@ -86,16 +93,30 @@ async fn run_locked(client: &mut Client) -> Result<Vec<String>> {
             ))
         })?;
     client
-        .batch_execute(
-            "alter table rowhouse.schema_history owner to rowhouse_owner;
-             grant select on rowhouse.schema_history to rowhouse_app, rowhouse_platform",
-        )
+        .batch_execute("grant select on rowhouse.schema_history to rowhouse_app, rowhouse_platform")
         .await?;
+    lock.commit().await?;
     Ok(report
         .applied_migrations()
         .iter()
         .map(ToString::to_string)
         .collect())
+}
+
+/// The schema and the history in it, as refinery would make it. Of two that make it at once, one meets the other's
+/// half-made entry in the catalogue, and finds it whole when it looks again.
+async fn make_history(client: &Client) -> Result<()> {
+    for attempt in 1.. {
+        match client.batch_execute(MAKE_HISTORY).await {
+            Err(error)
+                if attempt < 5
+                    && error
+                        .code()
+                        .is_some_and(|code| MADE_MEANWHILE.contains(code)) => {}
+            other => return Ok(other?),
+        }
+    }
+    Ok(())
 }
 
 fn roles_refused(error: tokio_postgres::Error) -> Error {

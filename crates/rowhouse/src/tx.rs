@@ -26,7 +26,8 @@ use crate::connect::{
 };
 use crate::context::{Context, OWN_TICKET_TTL, Ticket};
 use crate::error::{Error, Result};
-use crate::ids::TenantId;
+use crate::ids::{KeyId, TenantId};
+use crate::keys::KnownKeys;
 
 /// A statement's parameters, as tokio-postgres takes them.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -35,7 +36,7 @@ pub(crate) const ENTER: &str = "select rowhouse.enter($1)";
 /// Fails when an earlier statement failed, when the transaction is over, and when its context was changed.
 const STILL_WHOLE: &str = "select rowhouse.bound_tenant()";
 /// Simple-protocol text, so that nothing that the borrower prepared can stand in its place.
-const HAND_BACK: &str = "reset all; discard sequences; select rowhouse.residue()";
+const HAND_BACK: &str = "reset all; discard sequences; select rowhouse.residue(), count(*) from pg_catalog.pg_prepared_statements";
 /// How long a connection may take to come clean before it is closed.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
@@ -51,6 +52,7 @@ struct Inner {
     sealer: Sealer,
     pooled: bool,
     closed: AtomicU64,
+    known_keys: KnownKeys,
 }
 
 impl std::fmt::Debug for Rowhouse {
@@ -65,14 +67,14 @@ impl Rowhouse {
     /// Connects, and refuses a login that could bypass the wall, a schema that this library does not understand, and a
     /// pooler that mixes its clients' state.
     pub async fn connect(config: Config) -> Result<Self> {
-        let app = single(&config.app).await?;
+        let app = single(&config.app, config.pooled).await?;
         refuse_weak_login(&app, Group::App).await?;
         crate::migrate::refuse_foreign_schema(&app).await?;
         if config.pooled {
             crate::connect::refuse_leaky_pooler(&app).await?;
         }
         if let Some(url) = &config.platform {
-            refuse_weak_login(&single(url).await?, Group::Platform).await?;
+            refuse_weak_login(&single(url, config.pooled).await?, Group::Platform).await?;
         }
         let inner = Inner {
             app: pool(&config.app, Group::App, &config)?,
@@ -84,6 +86,7 @@ impl Rowhouse {
             sealer: Sealer::new(config.seal.clone()),
             pooled: config.pooled,
             closed: AtomicU64::new(0),
+            known_keys: KnownKeys::new(),
         };
         inner.sealer.reading(&inner.app).await?;
         Ok(Self {
@@ -98,7 +101,7 @@ impl Rowhouse {
         sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
-        let connection = self.tenant_lease(&self.inner.app).await?;
+        let connection = self.lease(&self.inner.app).await?;
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
         self.in_one_go(connection, ticket, sql, async |lease, statement| {
             Ok(lease.get().query(&statement, params).await?)
@@ -108,7 +111,7 @@ impl Rowhouse {
 
     /// As [`Rowhouse::query`], for a statement without rows; answers how many it touched.
     pub async fn execute(&self, context: &Context, sql: &str, params: Params<'_>) -> Result<u64> {
-        let connection = self.tenant_lease(&self.inner.app).await?;
+        let connection = self.lease(&self.inner.app).await?;
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
         self.in_one_go(connection, ticket, sql, async |lease, statement| {
             Ok(lease.get().execute(&statement, params).await?)
@@ -149,7 +152,7 @@ impl Rowhouse {
 
     /// A transaction of the registry.
     pub async fn begin_platform(&self) -> Result<PlatformTx> {
-        let lease = self.tenant_lease(self.platform_pool()?).await?;
+        let lease = self.lease(self.platform_pool()?).await?;
         lease.get().batch_execute("begin").await?;
         Ok(PlatformTx { lease: Some(lease) })
     }
@@ -170,10 +173,28 @@ impl Rowhouse {
 
     /// Answers once a connection of the app's pool does.
     pub async fn ready(&self) -> Result<()> {
-        let lease = self.tenant_lease(&self.inner.app).await?;
+        let lease = self.lease(&self.inner.app).await?;
         lease.get().simple_query("select").await?;
         lease.clean.store(true, Ordering::Release);
         Ok(())
+    }
+
+    pub(crate) fn known_keys(&self) -> &KnownKeys {
+        &self.inner.known_keys
+    }
+
+    /// Asks `locate`, the one question that the app's login may ask outside of a tenant.
+    pub(crate) async fn locate_key(&self, digest: &[u8; 32]) -> Result<Option<(TenantId, KeyId)>> {
+        let lease = self.lease(&self.inner.app).await?;
+        let row = lease
+            .get()
+            .query_typed_opt(
+                "select tenant_id, id from rowhouse.locate('key', $1)",
+                &[(&digest.as_slice(), Type::BYTEA)],
+            )
+            .await?;
+        lease.clean.store(true, Ordering::Release); // one statement of ours: it left nothing
+        Ok(row.map(|row| (row.get(0), row.get(1))))
     }
 
     fn platform_pool(&self) -> Result<&Pool> {
@@ -186,7 +207,7 @@ impl Rowhouse {
         clippy::disallowed_methods,
         reason = "this is the file that hands out connections"
     )]
-    async fn tenant_lease(&self, pool: &Pool) -> Result<Arc<Lease>> {
+    async fn lease(&self, pool: &Pool) -> Result<Arc<Lease>> {
         let connection = pool.get().await.map_err(no_connection)?;
         Ok(Arc::new(Lease {
             connection: Some(connection),
@@ -201,7 +222,7 @@ impl Rowhouse {
         ticket: Ticket,
         context: Option<Context>,
     ) -> Result<TenantTx> {
-        let lease = self.tenant_lease(pool).await?;
+        let lease = self.lease(pool).await?;
         Ok(TenantTx {
             lease: Some(lease),
             ticket,
@@ -265,8 +286,8 @@ async fn open(lease: &Lease, ticket: &Ticket) -> Result<()> {
             connection.execute(&enter, &[&ticket]).await.map(|_| ())
         }
     };
-    let (begun, entered) = join(begin, enter).await;
-    begun?;
+    let (opened, entered) = join(begin, enter).await;
+    opened?;
     entered?;
     Ok(())
 }
@@ -302,31 +323,39 @@ async fn come_clean(lease: Arc<Lease>, before: Option<&'static str>) {
         if lease.house.pooled {
             return Ok(true); // the pooler cleans its servers, and our side of it holds nothing
         }
+        // Statements that we prepared and somebody threw away would fail under the next borrower.
+        let ours = lease.get().statement_cache.size();
         let answer = lease.get().simple_query(HAND_BACK).await?;
-        let left = answer.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0),
-            _ => None,
-        });
-        Ok::<_, tokio_postgres::Error>(left == Some("{}"))
+        Ok::<_, tokio_postgres::Error>(answer.iter().any(|message| {
+            match message {
+                SimpleQueryMessage::Row(row) => {
+                    row.get(0) == Some("{}")
+                        && row
+                            .get(1)
+                            .and_then(|prepared| prepared.parse().ok())
+                            .is_some_and(|prepared: usize| prepared >= ours)
+                }
+                _ => false,
+            }
+        }))
     };
     match tokio::time::timeout(CLEAN_UP, asked).await {
         Ok(Ok(true)) => lease.clean.store(true, Ordering::Release),
         Ok(Ok(false)) => {
-            tracing::warn!("a connection was closed: its last borrower left something on it")
+            tracing::warn!("a connection was closed: its last borrower left something on it");
         }
         Ok(Err(error)) => tracing::debug!(%error, "a connection was closed: it did not come clean"),
         Err(_) => {
             // Something of the borrower's is still running there.
-            #[expect(
-                clippy::let_underscore_must_use,
-                reason = "the connection is closed either way"
-            )]
-            let _ = lease
+            let cancelled = lease
                 .get()
                 .cancel_token()
                 .cancel_query(tokio_postgres::NoTls)
                 .await;
-            tracing::warn!("a connection was closed: its last borrower's statement did not end");
+            tracing::warn!(
+                ?cancelled,
+                "a connection was closed: its last borrower's statement did not end"
+            );
         }
     }
 }
@@ -644,19 +673,27 @@ impl Drop for PlatformTx {
 #[derive(Debug)]
 pub struct Owner {
     client: tokio_postgres::Client,
+    url: Secret,
 }
 
 impl Owner {
     /// Connects. What the login may do shows when it does it.
     pub async fn connect(url: impl Into<Secret>) -> Result<Self> {
+        let url = url.into();
         Ok(Self {
-            client: single(&url.into()).await?,
+            client: single(&url, false).await?,
+            url,
         })
     }
 
     /// A transaction; [`tokio_postgres::Transaction`] itself, since nothing is hidden from an owner.
     pub async fn begin(&mut self) -> Result<tokio_postgres::Transaction<'_>> {
         Ok(self.client.transaction().await?)
+    }
+
+    /// Another connection of the same owner.
+    pub(crate) async fn another(&self) -> Result<tokio_postgres::Client> {
+        single(&self.url, false).await
     }
 
     /// The connection itself.

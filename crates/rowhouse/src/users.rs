@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, OnConstraint, Result};
 use crate::ids::{TenantId, UserId};
@@ -60,4 +61,16 @@ pub async fn set_home(tx: &mut PlatformTx, user: UserId, tenant: TenantId) -> Re
     } else {
         Ok(())
     }
+}
+
+/// The user with this address, whatever its case.
+pub async fn by_email(tx: &mut PlatformTx, email: &str) -> Result<UserId> {
+    let digest: [u8; 32] = Sha256::digest(email.to_lowercase().as_bytes()).into();
+    let row = tx
+        .optional(
+            "select id from rowhouse.locate('email', $1)",
+            &[&digest.as_slice()],
+        )
+        .await?;
+    Ok(row.ok_or(Error::NotFound("user"))?.get(0))
 }

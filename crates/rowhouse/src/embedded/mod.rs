@@ -329,6 +329,10 @@ async fn answers(
             return Err(StartError::Died { status, log, tail });
         }
         if listens(process, folder, port) {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "only asks whether the server answers"
+            )]
             let attempt = tokio::time::timeout(Duration::from_secs(5), config.connect(NoTls)).await;
             match attempt.map(|connected| connected.map_err(|error| error.code().cloned())) {
                 Ok(Ok(_connected)) => return Ok(()),

@@ -15,7 +15,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use rowhouse::embedded::{Embedded, Options, StartError};
 use tempfile::TempDir;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
+
+use crate::world::{connect, try_connect};
 
 /// No single wait in here takes longer.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -64,8 +66,7 @@ async fn nobody_comes_in_without_the_password() {
     assert!(!format!("{server:?}").contains(&password));
 
     for wrong in ["", "postgres", &password[1..]] {
-        let refused =
-            tokio_postgres::connect(&server.url("postgres", wrong, "postgres"), NoTls).await;
+        let refused = try_connect(&server.url("postgres", wrong, "postgres")).await;
         assert!(refused.is_err(), "`{wrong}` was let in");
     }
     let client = connect(&server.superuser_url()).await;
@@ -624,12 +625,6 @@ async fn start(home: &Home) -> Embedded {
     started
         .expect("in time")
         .unwrap_or_else(|error| panic!("{error}"))
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("connect");
-    tokio::spawn(connection);
-    client
 }
 
 async fn text(client: &Client, sql: &str) -> String {

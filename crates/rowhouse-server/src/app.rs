@@ -1,0 +1,154 @@
+//! The HTTP service around the routes: limits, request ids, logs, headers, and an end that finishes what is under way.
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use rowhouse::{Error, Result, Rowhouse};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower_http::limit::RequestBodyLimitLayer;
+use tracing::Instrument as _;
+
+use crate::config::Settings;
+use crate::error::Problem;
+use crate::router;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How long an ending process waits for the requests that are under way.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Takes the port, so that a port in use is told before anything else is begun.
+pub async fn listen(settings: &Settings) -> Result<TcpListener> {
+    TcpListener::bind((settings.host, settings.port))
+        .await
+        .map_err(|error| {
+            let way_out = match error.kind() {
+                std::io::ErrorKind::AddrInUse => ": it is in use. Choose another with --port",
+                _ => "",
+            };
+            Error::Config(format!(
+                "cannot listen on {}:{} ({error}){way_out}",
+                settings.host, settings.port
+            ))
+        })
+}
+
+/// Answers requests until `stop` resolves; then takes no new ones and finishes those under way.
+pub async fn serve(
+    listener: TcpListener,
+    house: Rowhouse,
+    settings: &Settings,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let (stopped, mut stopping) = tokio::sync::watch::channel(false);
+    let server =
+        axum::serve(listener, service(house, settings)).with_graceful_shutdown(async move {
+            stop.await;
+            stopped.send_replace(true);
+        });
+    let overdue = async {
+        let stopping = stopping.wait_for(|stopping| *stopping).await.is_ok();
+        tokio::time::sleep(GRACE).await;
+        tracing::warn!(stopping, "requests were still under way at the end");
+    };
+    tokio::select! {
+        ended = server => ended.map_err(|error| Error::Config(format!("the HTTP server ended: {error}"))),
+        () = overdue => Ok(()),
+    }
+}
+
+fn service(house: Rowhouse, settings: &Settings) -> Router {
+    let limits = Limits {
+        places: std::sync::Arc::new(Semaphore::new(settings.concurrency)),
+        timeout: Duration::from_secs(settings.timeout),
+    };
+    router::routes()
+        .with_state(house)
+        .layer(RequestBodyLimitLayer::new(settings.body_limit))
+        .layer(middleware::from_fn_with_state(limits, limit))
+        .layer(middleware::from_fn(observe))
+}
+
+#[derive(Clone)]
+struct Limits {
+    places: std::sync::Arc<Semaphore>,
+    timeout: Duration,
+}
+
+/// A place among the requests under way, a time to end by, and a named problem for whoever meets a limit.
+async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    let Ok(_place) = limits.places.try_acquire() else {
+        return Problem::limit(StatusCode::SERVICE_UNAVAILABLE).into_response();
+    };
+    match tokio::time::timeout(limits.timeout, next.run(request)).await {
+        Ok(response) if response.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::limit(StatusCode::PAYLOAD_TOO_LARGE).into_response()
+        }
+        Ok(response) => response,
+        Err(_) => Problem::limit(StatusCode::REQUEST_TIMEOUT).into_response(),
+    }
+}
+
+/// One span and one log line a request, its id in both and in the answer; headers that every answer has.
+async fn observe(request: Request, next: Next) -> Response {
+    let id = request
+        .headers()
+        .get(REQUEST_ID)
+        .filter(|id| {
+            (1..=64).contains(&id.len())
+                && id
+                    .as_bytes()
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+        })
+        .cloned()
+        .unwrap_or_else(new_request_id);
+    let span = tracing::info_span!(
+        "request",
+        request_id = id.to_str().unwrap_or_default(),
+        method = %request.method(),
+        path = request.uri().path(),
+        tenant_id = tracing::field::Empty,
+        workspace_id = tracing::field::Empty,
+        project_id = tracing::field::Empty,
+        resource_id = tracing::field::Empty,
+    );
+    async move {
+        let began = Instant::now();
+        let mut response = next.run(request).await;
+        tracing::info!(
+            status = response.status().as_u16(),
+            micros = began.elapsed().as_micros(),
+            "answered"
+        );
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, id);
+        for (name, value) in [
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::X_FRAME_OPTIONS, "DENY"),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (
+                header::CONTENT_SECURITY_POLICY,
+                "default-src 'none'; frame-ancestors 'none'",
+            ),
+            (header::CACHE_CONTROL, "private, no-store"),
+        ] {
+            headers
+                .entry(name)
+                .or_insert(HeaderValue::from_static(value));
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// A request id says when and nothing of whom.
+fn new_request_id() -> HeaderValue {
+    let id = rowhouse::ids::AuditId::new().uuid().simple().to_string();
+    HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("none"))
+}

@@ -1,0 +1,193 @@
+//! Settings: `config.default.toml` (defaults and documentation in one), then a file, then the environment.
+//!
+//! Invariant: a name that nobody knows is an error wherever it stands; a secret never prints.
+
+use std::path::Path;
+
+use rowhouse::{Error, Result, Secret};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+const DEFAULTS: &str = include_str!("../config.default.toml");
+const FILE: &str = "rowhouse.toml";
+const PREFIX: &str = "ROWHOUSE_";
+/// Variables with our prefix that are not settings of the server.
+const OTHERS: &[&str] = &["ROWHOUSE_POSTGRES_BIN", "ROWHOUSE_PGBOUNCER"];
+
+/// As in `config.default.toml`, which says what each means.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub host: std::net::IpAddr,
+    pub port: u16,
+    database_url: String,
+    app_url: String,
+    platform_url: String,
+    sealer_url: String,
+    seal_key: String,
+    pub pool_size: usize,
+    pub pooled: bool,
+    pub log: String,
+    pub body_limit: usize,
+    pub timeout: u64,
+    pub concurrency: usize,
+}
+
+impl Settings {
+    /// Reads them all. `file` must exist when it is named.
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        let mut table = parse(DEFAULTS, "the defaults")?;
+        let file = file.or_else(|| Some(Path::new(FILE)).filter(|file| file.exists()));
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Error::Config(format!("{} cannot be read: {error}", path.display()))
+            })?;
+            for (name, value) in parse(&text, &path.display().to_string())? {
+                if !table.contains_key(&name) {
+                    return Err(unknown(&name, &path.display().to_string(), &table));
+                }
+                table.insert(name, value);
+            }
+        }
+        overlay_environment(&mut table, std::env::vars())?;
+        let settings: Self = table.try_into().map_err(|error: toml::de::Error| {
+            Error::Config(format!("settings: {}", error.message()))
+        })?;
+        settings.check()
+    }
+
+    fn check(self) -> Result<Self> {
+        let logins = [&self.app_url, &self.platform_url, &self.sealer_url];
+        let given = logins.iter().filter(|url| !url.is_empty()).count();
+        let complete =
+            given == 3 || (given == 2 && self.sealer_url.is_empty() && !self.seal_key.is_empty());
+        if given > 0 && !complete {
+            return Err(Error::Config(
+                "app_url, platform_url and sealer_url go together: set all three (seal_key may stand for sealer_url), or none".into(),
+            ));
+        }
+        for (name, value) in [
+            ("pool_size", self.pool_size),
+            ("body_limit", self.body_limit),
+            ("concurrency", self.concurrency),
+        ] {
+            if value == 0 {
+                return Err(Error::Config(format!("{name}: must be at least 1")));
+            }
+        }
+        Ok(self)
+    }
+
+    pub fn database_url(&self) -> Option<Secret> {
+        text(&self.database_url)
+    }
+
+    /// What the command line names stands before the setting.
+    pub fn take_database(&mut self, url: Option<String>) {
+        if let Some(url) = url {
+            self.database_url = url;
+        }
+    }
+
+    /// The app's, the platform's and the sealer's URL, where they are set.
+    pub fn logins(&self) -> Option<(Secret, Secret, Option<Secret>)> {
+        Some((
+            text(&self.app_url)?,
+            text(&self.platform_url)?,
+            text(&self.sealer_url),
+        ))
+    }
+
+    pub fn seal_key(&self) -> Result<Option<rowhouse::TicketKey>> {
+        text(&self.seal_key)
+            .map(|key| key.reveal().parse())
+            .transpose()
+    }
+}
+
+fn text(setting: &str) -> Option<Secret> {
+    Some(setting)
+        .filter(|text| !text.is_empty())
+        .map(Secret::from)
+}
+
+fn parse(text: &str, place: &str) -> Result<Table> {
+    text.parse()
+        .map_err(|error: toml::de::Error| Error::Config(format!("{place}: {}", error.message())))
+}
+
+fn unknown(name: &str, place: &str, known: &Table) -> Error {
+    let known: Vec<&str> = known.keys().map(String::as_str).collect();
+    Error::Config(format!(
+        "{place}: there is no setting {name}. Settings are: {}",
+        known.join(", ")
+    ))
+}
+
+fn overlay_environment(
+    table: &mut Table,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<()> {
+    for (variable, text) in variables {
+        let name = match variable.strip_prefix(PREFIX) {
+            _ if variable == "DATABASE_URL" => "database_url".to_owned(),
+            Some(_) if OTHERS.contains(&variable.as_str()) => continue,
+            Some(name) => name.to_lowercase(),
+            None => continue,
+        };
+        let value = match table.get(&name) {
+            None => return Err(unknown(&name, &variable, table)),
+            Some(Value::String(_)) => Value::String(text),
+            Some(_) => parse(&format!("{name} = {text}"), &variable)?
+                .remove(&name)
+                .ok_or_else(|| Error::Config(format!("{variable}: is empty")))?,
+        };
+        table.insert(name, value);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(variables: &[(&str, &str)]) -> Result<Settings> {
+        let mut table = parse(DEFAULTS, "defaults").unwrap();
+        overlay_environment(
+            &mut table,
+            variables
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
+        )?;
+        let settings: Settings = table
+            .try_into()
+            .map_err(|e: toml::de::Error| Error::Config(e.message().into()))?;
+        settings.check()
+    }
+
+    #[test]
+    fn the_defaults_are_complete_and_the_environment_wins() {
+        let settings = with(&[
+            ("ROWHOUSE_PORT", "8080"),
+            ("DATABASE_URL", "postgresql://x"),
+            ("HOME", "/"),
+        ])
+        .unwrap();
+        assert_eq!(settings.port, 8080);
+        assert_eq!(settings.database_url().unwrap().reveal(), "postgresql://x");
+    }
+
+    #[test]
+    fn what_is_unknown_wrong_or_contradictory_is_named() {
+        for (variables, says) in [
+            (&[("ROWHOUSE_PROT", "1")][..], "there is no setting prot"),
+            (&[("ROWHOUSE_PORT", "many")], "ROWHOUSE_PORT"),
+            (&[("ROWHOUSE_PORT", "99999")], "65535"),
+            (&[("ROWHOUSE_POOL_SIZE", "0")], "pool_size"),
+            (&[("ROWHOUSE_APP_URL", "postgresql://a")], "go together"),
+        ] {
+            let error = with(variables).err().unwrap().to_string();
+            assert!(error.contains(says) || error.contains("u16"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! `GET /_int/tenancy/ping`: who am I to the database. Reads the session context back, so that it proves the whole way.
+
+use axum::Json;
+use rowhouse::ids::{ProjectId, TenantId, UserId};
+use serde::Serialize;
+
+use crate::auth::Caller;
+use crate::error::Problem;
+
+/// The caller's context, as Postgres has it.
+#[derive(Serialize)]
+pub struct Pong {
+    tenant_id: TenantId,
+    user_id: Option<UserId>,
+    projects: Vec<ProjectId>,
+    /// Mode of `rowhouse.resources`: off, shadow or enforce.
+    mode: String,
+}
+
+/// Who the caller is.
+pub async fn ping(caller: Caller) -> Result<Json<Pong>, Problem> {
+    let mut tx = caller.begin().await?;
+    let row = tx
+        .one(
+            "select rowhouse.current_tenant() as tenant_id, rowhouse.current_user_id() as user_id,
+               rowhouse.current_projects() as projects, m.mode
+             from rowhouse.managed_tables m
+             where m.schema_name = 'rowhouse' and m.table_name = 'resources'",
+            &[],
+        )
+        .await?;
+    tx.commit().await?;
+    let pong = Pong {
+        tenant_id: row.get("tenant_id"),
+        user_id: row.get("user_id"),
+        projects: row.get("projects"),
+        mode: row.get("mode"),
+    };
+    tracing::Span::current().record("tenant_id", tracing::field::display(pong.tenant_id));
+    Ok(Json(pong))
+}

@@ -1,0 +1,169 @@
+//! `rowhouse seed`: something to look at. A test user with her Personal Org and Personal Workspace; an organization with
+//! two projects and three users in three roles; every table of ours enforced.
+//!
+//! Run again, it finds what is there, also what a first run was killed in the middle of, and makes the rest.
+
+use rowhouse::ids::{ProjectId, TenantId, UserId};
+use rowhouse::members::Role;
+use rowhouse::projects::ProjectRole;
+use rowhouse::tenants::{Kind, NewTenant, PlanTier};
+use rowhouse::{Error, Owner, PlatformTx, Result, Rowhouse, members, projects, tenants, users};
+use serde::Serialize;
+
+/// What is there afterwards.
+#[derive(Debug, Serialize)]
+pub struct Seeded {
+    /// The test user's own tenant.
+    pub personal: TenantId,
+    /// The organization.
+    pub organization: TenantId,
+    /// E-mail address, id and role of its three members.
+    pub users: Vec<(String, UserId, Role)>,
+    /// Name and id of its two projects.
+    pub projects: Vec<(String, ProjectId)>,
+    /// Nothing was there before.
+    pub fresh: bool,
+}
+
+const PEOPLE: [(&str, &str, Role); 3] = [
+    ("test@example.com", "Test User", Role::Owner),
+    ("editor@example.com", "Editor", Role::Member),
+    ("viewer@example.com", "Viewer", Role::Viewer),
+];
+/// Name of a project, and who besides the owner is in it, as what.
+const PROJECTS: [(&str, &[(usize, ProjectRole)]); 2] = [
+    (
+        "Apollo",
+        &[(1, ProjectRole::Editor), (2, ProjectRole::Viewer)],
+    ),
+    ("Borealis", &[(1, ProjectRole::Viewer)]),
+];
+
+/// Seeds the database.
+pub async fn run(owner: &mut Owner, house: &Rowhouse) -> Result<Seeded> {
+    enforce(owner).await?;
+    let (personal, organization, people, fresh) = registry(house).await?;
+    let mut inside = house.begin_system(organization).await?;
+    let tenant = inside.tenant_id();
+    for (user, (_, _, role)) in people.iter().zip(PEOPLE).skip(1) {
+        let present = inside
+            .optional(
+                "select from rowhouse.tenant_members where tenant_id = $1 and user_id = $2",
+                &[&tenant, user],
+            )
+            .await?;
+        if present.is_none() {
+            members::add(&mut inside, *user, role).await?;
+        }
+    }
+    let mut made = projects::list(&mut inside).await?;
+    for (name, team) in PROJECTS {
+        if made.iter().all(|project| project.name != name) {
+            let project = projects::create(&mut inside, name).await?;
+            for (person, role) in team {
+                projects::set_role(&mut inside, project.id, people[*person], *role).await?;
+            }
+            made.push(project);
+        }
+    }
+    inside.commit().await?;
+    Ok(Seeded {
+        personal,
+        organization,
+        users: PEOPLE
+            .iter()
+            .zip(people)
+            .map(|((email, _, role), id)| ((*email).to_owned(), id, *role))
+            .collect(),
+        projects: made
+            .into_iter()
+            .map(|project| (project.name, project.id))
+            .collect(),
+        fresh,
+    })
+}
+
+/// Every table of ours in mode `enforce`: a migration alone leaves content in shadow.
+async fn enforce(owner: &mut Owner) -> Result<()> {
+    let tx = owner.begin().await?;
+    tx.execute(
+        "select rowhouse.set_mode(format('%I.%I', schema_name, table_name)::regclass, 'enforce')
+         from rowhouse.managed_tables
+         where schema_name = 'rowhouse' and mode <> 'enforce'",
+        &[],
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn registry(house: &Rowhouse) -> Result<(TenantId, TenantId, Vec<UserId>, bool)> {
+    let mut tx = house.begin_platform().await?;
+    let mut people = Vec::new();
+    let mut fresh = false;
+    for (email, name, _) in PEOPLE {
+        people.push(match users::by_email(&mut tx, email).await {
+            Ok(user) => user,
+            Err(Error::NotFound(_)) => {
+                fresh = true;
+                users::create(&mut tx, email, name).await?.id
+            }
+            Err(error) => return Err(error),
+        });
+    }
+    let personal = tenant(
+        &mut tx,
+        "test-user",
+        "Personal Org",
+        Kind::Personal,
+        people[0],
+    )
+    .await?;
+    users::set_home(&mut tx, people[0], personal).await?;
+    let organization = tenant(&mut tx, "acme", "Acme", Kind::Organization, people[0]).await?;
+    tx.commit().await?;
+    Ok((personal, organization, people, fresh))
+}
+
+async fn tenant(
+    tx: &mut PlatformTx,
+    slug: &str,
+    name: &str,
+    kind: Kind,
+    owner: UserId,
+) -> Result<TenantId> {
+    match tenants::by_slug(tx, slug).await {
+        Ok(tenant) => Ok(tenant.id),
+        Err(Error::NotFound(_)) => {
+            let new = NewTenant {
+                slug: slug.into(),
+                name: name.into(),
+                kind,
+                plan: PlanTier::Free,
+                owner: Some(owner),
+            };
+            Ok(tenants::create(tx, new).await?.id)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What `rowhouse seed` says.
+pub fn describe(seeded: &Seeded) -> String {
+    let mut text = String::from(if seeded.fresh {
+        "Seeded."
+    } else {
+        "Already seeded; nothing changed."
+    });
+    text.push_str(&format!(
+        "\n  test-user  Personal Org            {}\n  acme       Acme                    {}",
+        seeded.personal, seeded.organization
+    ));
+    for (email, id, role) in &seeded.users {
+        text.push_str(&format!("\n             {:<24}{id}  {role}", email));
+    }
+    for (name, id) in &seeded.projects {
+        text.push_str(&format!("\n             project {name:<16}{id}"));
+    }
+    text
+}

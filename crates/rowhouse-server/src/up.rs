@@ -1,0 +1,155 @@
+//! `rowhouse up`: everything, from nothing. Its own Postgres (or DATABASE_URL), migrated, seeded and enforced; an operator
+//! token; `connection.json` in the data folder; then the HTTP service until it is told to stop.
+//!
+//! Invariants: each step finds what an earlier run left and completes it, so a first start that was killed is finished by
+//! the second; what was started is stopped, in reverse.
+
+use std::path::{Path, PathBuf};
+
+use rowhouse::embedded::{Embedded, Options};
+use rowhouse::{Error, Owner, Result, Rowhouse, Secret, logins, migrate, operators};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Settings;
+use crate::connection::{Connection, Database, Place};
+use crate::output::Output;
+use crate::{app, seed};
+
+const DATABASE: &str = "rowhouse";
+
+/// Runs until it is told to stop, or until its Postgres dies.
+pub async fn run(data: PathBuf, settings: &Settings, out: Output) -> Result<()> {
+    let listener = app::listen(settings).await?;
+    let (server, owner_url) = match settings.database_url() {
+        Some(url) => {
+            std::fs::create_dir_all(&data).map_err(|error| {
+                Error::Config(format!("{} cannot be made: {error}", data.display()))
+            })?;
+            (None, url)
+        }
+        None => {
+            let server = Embedded::start(Options::new(&data)).await?;
+            let url = own_database(&server).await?;
+            (Some(server), url)
+        }
+    };
+    let ended = tokio::select! {
+        ended = async {
+            let house = prepare(&data, &owner_url, settings, out).await?;
+            app::serve(listener, house, settings, asked_to_stop()).await
+        } => ended,
+        status = died(server.as_ref()) => Err(Error::Config(format!(
+            "the database server ended ({status}); see {}. Start `rowhouse up` again: it recovers",
+            data.join("postgres.log").display()
+        ))),
+    };
+    if let Some(server) = server
+        && server.exited().is_none()
+    {
+        server.stop().await?;
+    }
+    ended
+}
+
+async fn died(server: Option<&Embedded>) -> std::process::ExitStatus {
+    match server {
+        Some(server) => server.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// SIGINT or SIGTERM.
+pub async fn asked_to_stop() {
+    match (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+/// The database `rowhouse` in the server that we run; nobody else's logins may connect to it.
+async fn own_database(server: &Embedded) -> Result<Secret> {
+    let mut postgres = Owner::connect(server.superuser_url()).await?;
+    let client = postgres.client();
+    if client
+        .query_opt("select from pg_database where datname = $1", &[&DATABASE])
+        .await?
+        .is_none()
+    {
+        client
+            .batch_execute(&format!("create database {DATABASE}"))
+            .await?;
+    }
+    client
+        .batch_execute(&format!("revoke all on database {DATABASE} from public"))
+        .await?;
+    let url = server.superuser_url();
+    let (server, _) = url
+        .rsplit_once('/')
+        .ok_or_else(|| Error::Config("the server's URL names no database".into()))?;
+    Ok(format!("{server}/{DATABASE}").into())
+}
+
+async fn prepare(
+    data: &Path,
+    owner_url: &Secret,
+    settings: &Settings,
+    out: Output,
+) -> Result<Rowhouse> {
+    let mut owner = Owner::connect(owner_url.clone()).await?;
+    migrate::run(&mut owner).await?;
+    let logins = logins::ensure(&mut owner, owner_url).await?;
+    let house = Place::of(owner_url.clone()).house(settings).await?;
+    let seeded = seed::run(&mut owner, &house).await?;
+    let connection = Connection {
+        url: format!("http://{}:{}", settings.host, settings.port),
+        operator_token: operator_token(data, &house).await?,
+        database: Database {
+            owner: owner_url.reveal().to_owned(),
+            app: logins.app.reveal().to_owned(),
+            platform: logins.platform.reveal().to_owned(),
+            sealer: logins.sealer.reveal().to_owned(),
+        },
+    };
+    connection.write(data)?;
+    out.show(
+        &serde_json::json!({ "url": connection.url, "data": data }),
+        |_| greeting(&connection, data, &seeded),
+    )?;
+    Ok(house)
+}
+
+/// The token of an earlier run while it is good, or a new one.
+async fn operator_token(data: &Path, house: &Rowhouse) -> Result<String> {
+    let mut tx = house.begin_platform().await?;
+    if let Some(kept) = Connection::read(data)?
+        && operators::verify(&mut tx, &kept.operator_token)
+            .await?
+            .is_some()
+    {
+        tx.commit().await?;
+        return Ok(kept.operator_token);
+    }
+    let (_, token) = operators::issue(&mut tx, "rowhouse up", None).await?;
+    tx.commit().await?;
+    Ok(token.reveal().to_owned())
+}
+
+fn greeting(connection: &Connection, data: &Path, seeded: &seed::Seeded) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "rowhouse".into());
+    format!(
+        "{}\n\nRowhouse answers at {url}. Its data and connection.json are in {data}. Ctrl-C stops it.\n\n\
+         Ask as a member of the tenant acme who you are (in another terminal, in this folder):\n\n  \
+         curl -H \"Authorization: Bearer $({program} ticket --tenant acme --user test@example.com --data {data})\" {url}/_int/tenancy/ping\n",
+        seed::describe(seeded),
+        url = connection.url,
+        data = data.display(),
+    )
+}

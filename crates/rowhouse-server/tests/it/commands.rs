@@ -1,0 +1,172 @@
+//! The command line: what it answers, and what it says when it is used the wrong way.
+
+use crate::world::{rowhouse, shared};
+
+#[test]
+fn seeding_again_changes_nothing_and_counts_are_as_told() {
+    let house = shared();
+    let seeded: serde_json::Value = serde_json::from_str(&house.ok(&["seed", "--json"])).unwrap();
+    assert_eq!(seeded["fresh"], false);
+    assert_eq!(seeded["users"].as_array().unwrap().len(), 3);
+    assert_eq!(seeded["projects"].as_array().unwrap().len(), 2);
+    assert!(
+        house
+            .ok(&["seed"])
+            .starts_with("Already seeded; nothing changed.")
+    );
+}
+
+#[test]
+fn tenants_are_created_once_and_listed() {
+    let house = shared();
+    let created = house.ok(&[
+        "tenants", "create", "shop", "--name", "The Shop", "--plan", "team",
+    ]);
+    assert!(
+        created.starts_with("ten_") && created.ends_with("shop"),
+        "{created}"
+    );
+    assert!(house.ok(&["tenants", "list"]).contains("shop"));
+    for (arguments, says) in [
+        (&["tenants", "create", "shop"][..], "slug: is already taken"),
+        (
+            &["tenants", "create", "Shop"],
+            "slug: must be 1 to 63 of a-z",
+        ),
+        (&["tenants", "create", "admin"], "slug: is a reserved word"),
+        (
+            &["tenants", "create", "x", "--name", " "],
+            "name: must not begin or end with a blank",
+        ),
+        (&["ticket", "--tenant", "nobody"], "there is no such tenant"),
+        (
+            &["ticket", "--tenant", "acme", "--user", "nobody@example.com"],
+            "there is no such user",
+        ),
+    ] {
+        let ran = house.run(arguments);
+        assert_eq!(ran.code, 1, "{arguments:?}");
+        assert!(ran.stderr.contains(says), "{arguments:?}: {}", ran.stderr);
+    }
+    assert_eq!(
+        house
+            .run(&["ticket", "--tenant", "acme", "--ttl", "0"])
+            .code,
+        2
+    );
+}
+
+#[test]
+fn a_ticket_is_hex_with_the_tag_last() {
+    let house = shared();
+    let ticket = house.ok(&["ticket", "--tenant", "acme", "--access", "read"]);
+    assert!(
+        ticket.starts_with("\\x01") && ticket.len() == 216,
+        "{ticket}"
+    );
+    assert!(ticket[2..].bytes().all(|b| b.is_ascii_hexdigit()));
+}
+
+#[test]
+fn the_owners_url_alone_is_enough() {
+    let house = shared();
+    let connection = house.connection();
+    let owner = connection["database"]["owner"].as_str().unwrap();
+    let ran = rowhouse()
+        .args(["tenants", "list", "--json", "--database", owner])
+        .output()
+        .unwrap();
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    let both = rowhouse()
+        .args(["tenants", "list", "--database", owner, "--data", "x"])
+        .output()
+        .unwrap();
+    assert_eq!(both.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&both.stderr).contains("cannot be used with"));
+}
+
+#[test]
+fn keys_are_rotated_at_most_once_a_minute_and_running_processes_go_on() {
+    let house = shared();
+    let before = house.ok(&["ticket", "--tenant", "acme"]);
+    house.ok(&["seal", "rotate", "--force"]);
+    let ran = house.run(&["seal", "rotate"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stderr.contains("less than a minute ago"),
+        "{}",
+        ran.stderr
+    );
+    let after = house.ok(&["ticket", "--tenant", "acme"]);
+    for ticket in [before, after] {
+        let answer = house.get(
+            "/_int/tenancy/ping",
+            &[("authorization", &format!("Bearer {ticket}"))],
+        );
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_migration_again_is_a_no_op_and_a_dry_run_prints() {
+    let house = shared();
+    assert_eq!(
+        house.ok(&["migrate"]),
+        "Nothing to do: the database is up to date."
+    );
+    assert_eq!(house.ok(&["migrate", "--dry-run"]), "-- nothing to do");
+}
+
+#[test]
+fn wrong_settings_and_places_are_named_with_the_way_out() {
+    for (variables, arguments, says) in [
+        (
+            &[("ROWHOUSE_PROT", "1")][..],
+            &["serve"][..],
+            "there is no setting prot",
+        ),
+        (&[("ROWHOUSE_PORT", "many")], &["serve"], "ROWHOUSE_PORT"),
+        (
+            &[("ROWHOUSE_APP_URL", "postgresql://x")],
+            &["serve"],
+            "go together",
+        ),
+        (&[("ROWHOUSE_LOG", "rowhouse=loudest")], &["serve"], "log: "),
+        (
+            &[],
+            &["tenants", "list", "--data", "/nowhere"],
+            "holds no connection.json",
+        ),
+        (
+            &[],
+            &["migrate", "--database", "postgresql://x@127.0.0.1:1/y"],
+            "cannot connect to the database",
+        ),
+        (
+            &[],
+            &["migrate", "--database", "nonsense"],
+            "cannot be read",
+        ),
+        (
+            &[],
+            &["serve", "--config", "/nowhere.toml"],
+            "/nowhere.toml cannot be read",
+        ),
+    ] {
+        let ran = rowhouse()
+            .envs(variables.iter().copied())
+            .args(arguments)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert!(
+            stderr.contains(says),
+            "{variables:?} {arguments:?}: {stderr}"
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! One test binary for the server: the real program, started as its users start it.
+
+#![cfg(test)] // so that clippy sees helpers, too, as tests
+
+mod commands;
+mod http;
+mod up;
+mod world;

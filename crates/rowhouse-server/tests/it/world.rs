@@ -1,0 +1,287 @@
+//! A running `rowhouse up` on a folder and a port of its own, and the commands that a user types beside it.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// A data folder, and what is running on it. Dropped, the process is ended and the folder goes.
+pub struct House {
+    pub folder: TempDir,
+    pub port: u16,
+    child: Child,
+}
+
+impl House {
+    /// `rowhouse up` on a fresh folder, ready.
+    pub fn up() -> Self {
+        Self::up_on(tempfile::tempdir().unwrap())
+    }
+
+    /// `rowhouse up` on this folder, ready.
+    pub fn up_on(folder: TempDir) -> Self {
+        let port = free_port();
+        let child = rowhouse()
+            .args(["up", "--port", &port.to_string(), "--data"])
+            .arg(data(&folder))
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut house = Self {
+            folder,
+            port,
+            child,
+        };
+        house.wait_until_ready();
+        house
+    }
+
+    fn wait_until_ready(&mut self) {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("rowhouse up ended ({status}): {}", self.log());
+            }
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+                && self.data().join("connection.json").exists()
+            {
+                let answer = self.get("/readyz", &[]);
+                if answer.status == 200 {
+                    return;
+                }
+            }
+            assert!(began.elapsed() < LIMIT, "not ready in time: {}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        data(&self.folder)
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What `connection.json` says.
+    pub fn connection(&self) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(self.data().join("connection.json")).unwrap())
+            .unwrap()
+    }
+
+    /// A command with `--data` of this house.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::from(
+            rowhouse()
+                .args(arguments)
+                .arg("--data")
+                .arg(self.data())
+                .output()
+                .unwrap(),
+        )
+    }
+
+    /// A command that must succeed; its stdout.
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
+        ran.stdout.trim_end().to_owned()
+    }
+
+    pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.request("GET", path, headers, "")
+    }
+
+    /// One HTTP/1.1 request over a connection of its own.
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let mut text =
+            format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        for (name, value) in headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        text += &format!("content-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(text.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        Answer::parse(&answer)
+    }
+
+    /// Sends a signal to the process that runs `up`.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits until it has ended; its exit code, or none after a kill.
+    pub fn ended(&mut self) -> Option<i32> {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(
+                began.elapsed() < LIMIT,
+                "did not end in time: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends it and gives the folder back, for the next one.
+    pub fn into_folder(mut self) -> TempDir {
+        self.stop();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    fn stop(&mut self) {
+        if self.child.try_wait().unwrap().is_none() {
+            self.signal("-TERM");
+            self.ended();
+        }
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        } else {
+            self.stop();
+        }
+    }
+}
+
+fn data(folder: &TempDir) -> PathBuf {
+    // The server's user has to get through; a temporary folder is closed to everybody else.
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    folder.path().join("data")
+}
+
+/// The house that tests share which change nothing that another could stumble over.
+pub fn shared() -> &'static House {
+    static SHARED: OnceLock<House> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let house = House::up();
+        // A static is never dropped: a process of its own ends the server with this one.
+        let (us, them) = (std::process::id(), house.pid());
+        let folder = house.folder.path().to_owned();
+        Command::new("sh")
+            .arg("-c")
+            .arg(format!(
+                "while kill -0 {us} 2>/dev/null; do sleep 0.2; done; kill -TERM {them}; \
+                 while kill -0 {them} 2>/dev/null; do sleep 0.2; done; rm -rf '{}'",
+                folder.display()
+            ))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        house
+    })
+}
+
+/// The program, without the environment's settings.
+pub fn rowhouse() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rowhouse"));
+    for (name, _) in std::env::vars() {
+        if name == "DATABASE_URL"
+            || (name.starts_with("ROWHOUSE_") && name != "ROWHOUSE_POSTGRES_BIN")
+        {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: String,
+    pub body: String,
+}
+
+impl Answer {
+    fn parse(text: &str) -> Self {
+        let (headers, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let status = headers
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0);
+        Self {
+            status,
+            headers: headers.to_lowercase(),
+            body: body.to_owned(),
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// The lines of a log, each of which must be a JSON object.
+pub fn json_lines(log: &str) -> Vec<Value> {
+    BufReader::new(log.as_bytes())
+        .lines()
+        .map(|line| {
+            let line = line.unwrap();
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"))
+        })
+        .collect()
+}

@@ -1,0 +1,1045 @@
+-- Generated from the catalogue by tests/it/schema.rs: what the migrations make, on one page. Not to be run.
+
+table rowhouse.api_keys  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  id uuid not null
+  name text not null
+  prefix text not null
+  digest bytea not null
+  secret_hash text not null
+  permissions jsonb not null default '["read"]'::jsonb
+  environment text not null default 'PRODUCTION'::text
+  expires_at timestamp with time zone
+  last_used_at timestamp with time zone
+  revoked_at timestamp with time zone
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint api_keys_environment CHECK ((environment = ANY (ARRAY['SANDBOX'::text, 'PRODUCTION'::text])))
+  constraint api_keys_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint api_keys_pkey PRIMARY KEY (tenant_id, id)
+  policy inside permissive for select to rowhouse_app
+      using true
+  policy managers permissive for all to rowhouse_app
+      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_delete restrictive for delete to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_update restrictive for update to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  trigger key_changed -> rowhouse_private.key_changed
+  trigger touch -> rowhouse_private.touch
+  grant insert, select (tenant_id, id, name, prefix, permissions, environment, expires_at, last_used_at, revoked_at, created_at, updated_at), update (name, permissions, expires_at, last_used_at, revoked_at) to rowhouse_app
+  grant select to rowhouse_definer
+  grant insert, select (tenant_id, id, name, prefix, permissions, environment, expires_at, last_used_at, revoked_at, created_at, updated_at), update (name, permissions, expires_at, last_used_at, revoked_at) to rowhouse_platform
+
+table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  id uuid not null
+  actor_id uuid not null default rowhouse.current_principal()
+  action text not null
+  object_id uuid
+  workspace_id uuid
+  project_id uuid
+  resource_id uuid
+  request_id text
+  detail jsonb not null default '{}'::jsonb
+  created_at timestamp with time zone not null default clock_timestamp()
+  constraint audit_log_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint audit_log_pkey PRIMARY KEY (tenant_id, id)
+  INDEX audit_log_by_time btree (tenant_id, created_at DESC, id DESC)
+  policy inside permissive for all to rowhouse_app
+      using true
+      check true
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      check (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+  grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_app
+  grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_definer
+  grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_platform
+
+table rowhouse.locator  -- owner rowhouse_owner, row security, forced
+  kind text not null
+  digest bytea not null
+  tenant_id uuid
+  id uuid not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint locator_digest_sha256 CHECK ((octet_length(digest) = 32))
+  constraint locator_kind CHECK ((kind = ANY (ARRAY['slug'::text, 'email'::text, 'key'::text, 'session'::text, 'invitation'::text, 'link'::text])))
+  constraint locator_pkey PRIMARY KEY (kind, digest)
+  policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
+      using true
+      check true
+  grant insert, select to rowhouse_definer
+  grant select to rowhouse_platform
+
+table rowhouse.managed_tables  -- owner rowhouse_owner, row security, forced
+  schema_name text not null
+  table_name text not null
+  class text not null
+  mode text not null
+  project_column text
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint managed_tables_class CHECK ((class = ANY (ARRAY['admin'::text, 'content'::text, 'shared'::text])))
+  constraint managed_tables_mode CHECK ((mode = ANY (ARRAY['off'::text, 'shadow'::text, 'enforce'::text])))
+  constraint managed_tables_pkey PRIMARY KEY (schema_name, table_name)
+  policy anyone permissive for select to rowhouse_app
+      using true
+  policy owner permissive for all to rowhouse_owner
+      using true
+      check true
+  policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
+      using true
+      check true
+  grant select to rowhouse_app
+  grant select to rowhouse_platform
+
+table rowhouse.operator_tokens  -- owner rowhouse_owner, row security, forced
+  id uuid not null
+  name text not null
+  digest bytea not null
+  expires_at timestamp with time zone
+  last_used_at timestamp with time zone
+  revoked_at timestamp with time zone
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint operator_tokens_pkey PRIMARY KEY (id)
+  constraint operator_tokens_digest UNIQUE (digest)
+  policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
+      using true
+      check true
+  trigger touch -> rowhouse_private.touch
+  grant insert, select, update to rowhouse_platform
+
+table rowhouse.platform_audit  -- owner rowhouse_owner, row security, forced
+  id uuid not null
+  operator text not null
+  action text not null
+  tenant_id uuid
+  request_id text
+  detail jsonb not null default '{}'::jsonb
+  created_at timestamp with time zone not null default now()
+  constraint platform_audit_pkey PRIMARY KEY (id)
+  INDEX platform_audit_by_tenant btree (tenant_id, created_at DESC)
+  policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
+      using true
+      check true
+  grant insert, select to rowhouse_platform
+
+table rowhouse.principals  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  id uuid not null
+  kind text not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  deleted_at timestamp with time zone
+  constraint principals_kind CHECK ((kind = ANY (ARRAY['user'::text, 'team'::text, 'tenant'::text, 'key'::text, 'share'::text, 'link'::text, 'system'::text, 'job'::text])))
+  constraint principals_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint principals_pkey PRIMARY KEY (tenant_id, id)
+  policy inside permissive for select to rowhouse_app
+      using true
+  policy managers permissive for all to rowhouse_app
+      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_delete restrictive for delete to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_update restrictive for update to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  trigger principal_added -> rowhouse_private.principal_added
+  trigger touch -> rowhouse_private.touch
+  grant select to rowhouse_app
+  grant insert, select, update to rowhouse_definer
+  grant select to rowhouse_platform
+
+table rowhouse.projects  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  id uuid not null
+  name text not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  deleted_at timestamp with time zone
+  constraint projects_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint projects_pkey PRIMARY KEY (tenant_id, id)
+  constraint projects_name UNIQUE (tenant_id, name)
+  policy inside permissive for select to rowhouse_app
+      using true
+  policy managers permissive for all to rowhouse_app
+      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_delete restrictive for delete to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_update restrictive for update to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  trigger project_changed -> rowhouse_private.project_changed
+  trigger touch -> rowhouse_private.touch
+  grant insert, select, update (name, deleted_at) to rowhouse_app
+  grant select to rowhouse_definer
+  grant insert, select, update (name, deleted_at) to rowhouse_platform
+
+table rowhouse.resource_acl  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  resource_id uuid not null
+  principal_id uuid not null
+  access text not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint resource_acl_access CHECK ((access = ANY (ARRAY['read'::text, 'write'::text, 'admin'::text])))
+  constraint resource_acl_principal FOREIGN KEY (tenant_id, principal_id) REFERENCES rowhouse.principals(tenant_id, id)
+  constraint resource_acl_resource FOREIGN KEY (tenant_id, resource_id) REFERENCES rowhouse.resources(tenant_id, id)
+  constraint resource_acl_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint resource_acl_pkey PRIMARY KEY (tenant_id, resource_id, principal_id)
+  INDEX resource_acl_by_principal btree (tenant_id, principal_id, resource_id)
+  policy inside permissive for all to rowhouse_app
+      using true
+      check true
+  policy shadow_open permissive for all to public
+      using true
+      check true
+  policy tenant_floor restrictive for all to rowhouse_enforced
+      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_delete restrictive for delete to rowhouse_enforced
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_update restrictive for update to rowhouse_enforced
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  trigger touch -> rowhouse_private.touch
+  grant delete, insert, select, update (access) to rowhouse_app
+
+table rowhouse.resources  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  id uuid not null
+  type text not null
+  title text not null
+  payload jsonb not null default '{}'::jsonb
+  visibility text not null default 'tenant'::text
+  workspace_id uuid not null
+  team_id uuid
+  project_id uuid
+  owner_id uuid not null default rowhouse.current_principal()
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  deleted_at timestamp with time zone
+  constraint resources_type CHECK ((type = ANY (ARRAY['prompt'::text, 'collection'::text, 'model'::text, 'integration'::text, 'tag'::text])))
+  constraint resources_visibility CHECK ((visibility = ANY (ARRAY['private'::text, 'team'::text, 'project'::text, 'tenant'::text])))
+  constraint resources_owner FOREIGN KEY (tenant_id, owner_id) REFERENCES rowhouse.principals(tenant_id, id)
+  constraint resources_project FOREIGN KEY (tenant_id, project_id) REFERENCES rowhouse.projects(tenant_id, id)
+  constraint resources_team FOREIGN KEY (tenant_id, team_id) REFERENCES rowhouse.teams(tenant_id, id)
+  constraint resources_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint resources_workspace FOREIGN KEY (tenant_id, workspace_id) REFERENCES rowhouse.workspaces(tenant_id, id)
+  constraint resources_pkey PRIMARY KEY (tenant_id, id)
+  INDEX resources_by_type btree (tenant_id, type, updated_at DESC, id DESC)
+  INDEX resources_by_update btree (tenant_id, updated_at DESC, id DESC)
+  INDEX resources_by_visibility btree (tenant_id, visibility, updated_at DESC, id DESC)
+  INDEX resources_by_workspace btree (tenant_id, workspace_id, updated_at DESC, id DESC)
+  policy inside permissive for all to rowhouse_app
+      using true
+      check true
+  policy shadow_open permissive for all to public
+      using true
+      check true
+  policy tenant_floor restrictive for all to rowhouse_enforced
+      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_delete restrictive for delete to rowhouse_enforced
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_update restrictive for update to rowhouse_enforced
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  trigger touch -> rowhouse_private.touch
+  grant insert, select, update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, updated_at, deleted_at) to rowhouse_app
+
+table rowhouse.schema_history  -- owner rowhouse_owner
+  version integer not null
+  name character varying(255)
+  applied_on character varying(255)
+  checksum character varying(255)
+  constraint schema_history_pkey PRIMARY KEY (version)
+  grant select to rowhouse_app
+  grant select to rowhouse_platform
+
+table rowhouse.team_members  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  team_id uuid not null
+  user_id uuid not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint team_members_member FOREIGN KEY (tenant_id, user_id) REFERENCES rowhouse.tenant_members(tenant_id, user_id)
+  constraint team_members_team FOREIGN KEY (tenant_id, team_id) REFERENCES rowhouse.teams(tenant_id, id)
+  constraint team_members_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint team_members_pkey PRIMARY KEY (tenant_id, team_id, user_id)
+  INDEX team_members_by_user btree (tenant_id, user_id)
+  policy inside permissive for select to rowhouse_app
+      using true
+  policy managers permissive for all to rowhouse_app
+      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_delete restrictive for delete to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_update restrictive for update to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  trigger team_members_changed -> rowhouse_private.membership_changed
+  trigger touch -> rowhouse_private.touch
+  grant delete, insert, select to rowhouse_app
+  grant select to rowhouse_definer
+  grant delete, insert, select to rowhouse_platform
+
+table rowhouse.teams  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  id uuid not null
+  name text not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  deleted_at timestamp with time zone
+  constraint teams_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint teams_pkey PRIMARY KEY (tenant_id, id)
+  constraint teams_name UNIQUE (tenant_id, name)
+  policy inside permissive for select to rowhouse_app
+      using true
+  policy managers permissive for all to rowhouse_app
+      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_delete restrictive for delete to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_update restrictive for update to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  trigger team_changed -> rowhouse_private.team_changed
+  trigger touch -> rowhouse_private.touch
+  grant insert, select, update (name, deleted_at) to rowhouse_app
+  grant select to rowhouse_definer
+  grant insert, select, update (name, deleted_at) to rowhouse_platform
+
+table rowhouse.tenant_members  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  user_id uuid not null
+  role text not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint tenant_members_role CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))
+  constraint tenant_members_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint tenant_members_user FOREIGN KEY (user_id) REFERENCES rowhouse.users(id)
+  constraint tenant_members_pkey PRIMARY KEY (tenant_id, user_id)
+  policy inside permissive for select to rowhouse_app
+      using true
+  policy managers permissive for all to rowhouse_app
+      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_delete restrictive for delete to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_update restrictive for update to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  trigger member_changed -> rowhouse_private.member_changed
+  trigger touch -> rowhouse_private.touch
+  grant delete, select, update (role) to rowhouse_app
+  grant insert, select to rowhouse_definer
+  grant delete, insert, select, update (role) to rowhouse_platform
+
+table rowhouse.tenants  -- owner rowhouse_owner, row security, forced
+  id uuid not null
+  slug text not null
+  name text not null
+  kind text not null
+  plan text not null default 'free'::text
+  status text not null default 'active'::text
+  data_region text
+  placement text not null default 'here'::text
+  branding jsonb not null default '{}'::jsonb
+  flags jsonb not null default '{}'::jsonb
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  deleted_at timestamp with time zone
+  constraint tenants_kind CHECK ((kind = ANY (ARRAY['personal'::text, 'organization'::text])))
+  constraint tenants_plan CHECK ((plan = ANY (ARRAY['free'::text, 'team'::text, 'business'::text, 'enterprise'::text])))
+  constraint tenants_status CHECK ((status = ANY (ARRAY['provisioning'::text, 'active'::text, 'suspended'::text, 'deleting'::text, 'deleted'::text])))
+  constraint tenants_pkey PRIMARY KEY (id)
+  INDEX tenants_by_age btree (created_at DESC, id DESC)
+  policy bound_one permissive for select to rowhouse_app
+      using (id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+  policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
+      using true
+      check true
+  trigger tenant_changed -> rowhouse_private.tenant_changed
+  trigger touch -> rowhouse_private.touch
+  grant select to rowhouse_app
+  grant insert, select, update to rowhouse_definer
+  grant insert, select, update to rowhouse_platform
+
+table rowhouse.user_project_roles  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  project_id uuid not null
+  user_id uuid not null
+  role text not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint user_project_roles_role CHECK ((role = ANY (ARRAY['admin'::text, 'editor'::text, 'viewer'::text])))
+  constraint user_project_roles_member FOREIGN KEY (tenant_id, user_id) REFERENCES rowhouse.tenant_members(tenant_id, user_id)
+  constraint user_project_roles_project FOREIGN KEY (tenant_id, project_id) REFERENCES rowhouse.projects(tenant_id, id)
+  constraint user_project_roles_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint user_project_roles_pkey PRIMARY KEY (tenant_id, project_id, user_id)
+  INDEX user_project_roles_by_user btree (tenant_id, user_id)
+  policy inside permissive for select to rowhouse_app
+      using true
+  policy managers permissive for all to rowhouse_app
+      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_delete restrictive for delete to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_update restrictive for update to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  trigger roles_changed -> rowhouse_private.membership_changed
+  trigger touch -> rowhouse_private.touch
+  grant delete, insert, select, update (role) to rowhouse_app
+  grant select to rowhouse_definer
+  grant delete, insert, select, update (role) to rowhouse_platform
+
+table rowhouse.users  -- owner rowhouse_owner, row security, forced
+  id uuid not null
+  email text not null
+  name text not null
+  home_tenant_id uuid
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  deleted_at timestamp with time zone
+  constraint users_home_tenant FOREIGN KEY (home_tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint users_pkey PRIMARY KEY (id)
+  policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
+      using true
+      check true
+  trigger touch -> rowhouse_private.touch
+  trigger user_changed -> rowhouse_private.user_changed
+  grant select to rowhouse_definer
+  grant insert, select, update to rowhouse_platform
+
+table rowhouse.workspaces  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  id uuid not null
+  kind text not null
+  name text not null
+  owner_id uuid
+  team_id uuid
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  deleted_at timestamp with time zone
+  constraint workspaces_kind CHECK ((kind = ANY (ARRAY['personal'::text, 'team'::text, 'tenant'::text])))
+  constraint workspaces_of_whom CHECK ((((kind = 'personal'::text) = (owner_id IS NOT NULL)) AND ((kind = 'team'::text) = (team_id IS NOT NULL))))
+  constraint workspaces_owner FOREIGN KEY (tenant_id, owner_id) REFERENCES rowhouse.principals(tenant_id, id)
+  constraint workspaces_team FOREIGN KEY (tenant_id, team_id) REFERENCES rowhouse.teams(tenant_id, id)
+  constraint workspaces_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint workspaces_pkey PRIMARY KEY (tenant_id, id)
+  policy inside permissive for select to rowhouse_app
+      using true
+  policy managers permissive for all to rowhouse_app
+      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_delete restrictive for delete to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  policy tenant_floor_update restrictive for update to public
+      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+  trigger touch -> rowhouse_private.touch
+  grant insert, select, update (name, deleted_at) to rowhouse_app
+  grant insert, select to rowhouse_definer
+  grant insert, select, update (name, deleted_at) to rowhouse_platform
+
+view rowhouse.org_members  -- owner rowhouse_owner, security_invoker=true
+  org_id uuid
+  user_id uuid
+  role text
+  created_at timestamp with time zone
+  updated_at timestamp with time zone
+  grant select to rowhouse_app
+  grant select to rowhouse_platform
+
+view rowhouse.organizations  -- owner rowhouse_owner, security_invoker=true
+  id uuid
+  slug text
+  name text
+  plan text
+  status text
+  created_at timestamp with time zone
+  updated_at timestamp with time zone
+  grant select to rowhouse_app
+  grant select to rowhouse_platform
+
+table rowhouse_private.keyring  -- owner rowhouse_owner
+  single boolean not null default true
+  ticket_head bytea not null
+  ticket_key bytea not null
+  seal_key bytea not null
+  old_ticket_head bytea
+  old_ticket_key bytea
+  old_seal_key bytea
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint keyring_one_row CHECK (single)
+  constraint keyring_seal_key_64_bytes CHECK ((octet_length(seal_key) = 64))
+  constraint keyring_ticket_head_2_bytes CHECK ((octet_length(ticket_head) = 2))
+  constraint keyring_ticket_key_64_bytes CHECK ((octet_length(ticket_key) = 64))
+  constraint keyring_pkey PRIMARY KEY (single)
+  grant insert, select, update to rowhouse_definer
+  grant select (ticket_head, ticket_key) to rowhouse_sealer
+
+table rowhouse_private.liveness  -- owner rowhouse_owner, fillfactor=80
+  tenant_id uuid not null
+  principal_id uuid not null
+  credential_id uuid not null
+  kind text not null
+  tenant_state text not null default 'active'::text
+  own_state text not null default 'RH005'::text
+  expires_at timestamp with time zone not null default 'infinity'::timestamp with time zone
+  access text not null default 'r'::text
+  role text not null default 'none'::text
+  user_id uuid
+  projects uuid[] not null default '{}'::uuid[]
+  principals uuid[] not null default '{}'::uuid[]
+  packed text not null default ''::text
+  packed_read text not null default ''::text
+  state text not null generated: 
+CASE
+    WHEN (tenant_state <> 'active'::text) THEN tenant_state
+    WHEN (own_state <> 'active'::text) THEN own_state
+    WHEN (kind = 'system'::text) THEN 'system'::text
+    ELSE 'active'::text
+END
+  tenant_text text not null generated: (tenant_id)::text
+  user_text text not null generated: COALESCE((user_id)::text, ''::text)
+  lookup bytea not null generated: ((uuid_send(tenant_id) || uuid_send(principal_id)) || uuid_send(credential_id))
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint liveness_pkey PRIMARY KEY (tenant_id, principal_id, credential_id)
+  constraint liveness_lookup UNIQUE (lookup)
+  grant delete, insert, select, update to rowhouse_definer
+
+table rowhouse_private.login_secret  -- owner rowhouse_owner
+  single boolean not null default true
+  secret bytea not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint login_secret_64_bytes CHECK ((octet_length(secret) = 64))
+  constraint login_secret_one_row CHECK (single)
+  constraint login_secret_pkey PRIMARY KEY (single)
+
+view rowhouse_private.context  -- owner rowhouse_owner, security_invoker=true
+  fits boolean
+  tenant text
+  grant select to rowhouse_definer
+
+view rowhouse_private.old_context  -- owner rowhouse_owner, security_invoker=true
+  fits boolean
+  tenant text
+  grant select to rowhouse_definer
+
+function rowhouse.bound_tenant() returns uuid  -- plpgsql, stable, parallel safe, security definer; owner rowhouse_definer; execute: public
+begin
+  return (
+    select case when c.fits then c.tenant else rowhouse_private.second_look() end::pg_catalog.uuid
+    from rowhouse_private.context c);
+end
+
+function rowhouse.caller_principals() returns uuid[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.caller_role() returns text  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.current_principal() returns uuid  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.current_projects() returns uuid[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.current_tenant() returns uuid  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.current_user_id() returns uuid  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.default_tenant() returns uuid  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.enter(ticket bytea) returns void  -- plpgsql, volatile, security definer; owner rowhouse_definer; execute: public
+declare
+  opened pg_catalog.text;
+begin
+  select
+    case
+      when pg_catalog.substring(ticket, 1, 2) operator(pg_catalog.=) k.ticket_head
+        and pg_catalog.sha256(pg_catalog.substring(ticket, 76)) operator(pg_catalog.=) pg_catalog.sha256(pg_catalog.sha256(
+          k.ticket_key operator(pg_catalog.||) pg_catalog.substring(ticket, 1, 75) operator(pg_catalog.||) k.ticket_key))
+        and pg_catalog.substring(ticket, 51, 16) operator(pg_catalog.=) '\x00000000000000000000000000000000'
+        and pg_catalog.substring(ticket, 68, 8) operator(pg_catalog.>) pg_catalog.timestamptz_send(pg_catalog.clock_timestamp())
+        and l.state operator(pg_catalog.=) 'active'
+        and l.expires_at operator(pg_catalog.>) pg_catalog.clock_timestamp()
+      then pg_catalog.set_config('app.seal', pg_catalog.encode(pg_catalog.sha256(
+        k.seal_key
+        operator(pg_catalog.||) pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp())
+        operator(pg_catalog.||) pg_catalog.textsend(
+          pg_catalog.set_config('app.tenant_id', l.tenant_text, true)
+          operator(pg_catalog.||) pg_catalog.set_config('app.user_id', l.user_text, true)
+          operator(pg_catalog.||) '/'
+          operator(pg_catalog.||) pg_catalog.set_config('app.context',
+            case when pg_catalog.get_byte(ticket, 66) operator(pg_catalog.=) 119 then l.packed else l.packed_read end, true))
+        operator(pg_catalog.||) k.seal_key), 'hex'), true)
+      else rowhouse_private.enter_closely(ticket)
+    end
+  into opened
+  from (values (true)) one (row)
+  left join rowhouse_private.keyring k on true
+  left join rowhouse_private.liveness l on l.lookup operator(pg_catalog.=) pg_catalog.substring(ticket, 3, 48);
+end
+
+function rowhouse.found_tenant(id uuid, slug text, name text, kind text, plan text, workspace uuid, owner uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
+declare
+  system constant uuid := gen_random_uuid();
+begin
+  perform rowhouse_private.refuse_while_bound();
+  insert into rowhouse.tenants (id, slug, name, kind, plan) values (id, slug, name, kind, plan);
+  perform rowhouse_private.open(id, null, format('w;system;{};{%s}', system));
+  insert into rowhouse.principals (tenant_id, id, kind)
+  values (found_tenant.id, found_tenant.id, 'tenant'), (found_tenant.id, system, 'system'), (found_tenant.id, gen_random_uuid(), 'job');
+  if owner is not null then
+    insert into rowhouse.tenant_members (tenant_id, user_id, role) values (id, owner, 'owner');
+  end if;
+  insert into rowhouse.workspaces (tenant_id, id, kind, name, owner_id)
+  select found_tenant.id, workspace,
+    case when found_tenant.kind = 'personal' and owner is not null then 'personal' else 'tenant' end,
+    case when found_tenant.kind = 'personal' and owner is not null then 'Personal Workspace' else found_tenant.name end,
+    case when found_tenant.kind = 'personal' then owner end;
+  perform set_config(setting, '', true)
+  from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
+end
+
+function rowhouse.locate(kind text, digest bytea) returns TABLE(tenant_id uuid, id uuid)  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
+begin
+  return query select l.tenant_id, l.id from rowhouse.locator l where l.kind = locate.kind and l.digest = locate.digest;
+end
+
+function rowhouse.own_key_hash() returns text  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+begin
+  return (
+    select k.secret_hash from rowhouse.api_keys k
+    where k.tenant_id = rowhouse.bound_tenant() and k.id = rowhouse.current_principal());
+end
+
+function rowhouse.raise_wall(relation regclass, class text, mode text, project_column text) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator, rowhouse_owner
+declare
+  managers constant text := '(select rowhouse.caller_role()) = any (''{owner,admin}''::text[])';
+  reads constant text := 'tenant_id = (select rowhouse.bound_tenant())';
+  writes constant text := 'tenant_id = (select rowhouse.writable_tenant())';
+  -- Trails are written under read access too.
+  append_only constant boolean := relation = coalesce(to_regclass('rowhouse.audit_log'), 0);
+  in_projects text;
+begin
+  perform rowhouse_private.refuse_while_bound();
+  if class <> all ('{admin,content}') then
+    raise exception 'class %: a table behind the wall is either admin or content', class using errcode = '22023';
+  end if;
+  perform from pg_attribute
+  where attrelid = relation and attname = 'tenant_id' and atttypid = 'uuid'::regtype and attnotnull;
+  if not found then
+    raise exception '% has no column "tenant_id uuid not null"', relation using errcode = '42703';
+  end if;
+
+  execute format('create policy tenant_floor on %s as restrictive for all to public using (%s) with check (%s)',
+    relation, reads, case when append_only then reads else writes end);
+  if not append_only then
+    -- USING of the floor above lets a reader's UPDATE and DELETE find rows; these do not.
+    execute format('create policy tenant_floor_update on %s as restrictive for update to public using (%s)', relation, writes);
+    execute format('create policy tenant_floor_delete on %s as restrictive for delete to public using (%s)', relation, writes);
+  end if;
+  if project_column is not null then
+    in_projects := format('%I = any ((select rowhouse.current_projects())::uuid[])', project_column);
+    execute format('create policy project_floor on %s as restrictive for all to public using (%s) with check (%2$s)',
+      relation, in_projects);
+  end if;
+
+  if class = 'content' or append_only then
+    execute format('create policy inside on %s for all to rowhouse_app using (true) with check (true)', relation);
+  else
+    execute format('create policy inside on %s for select to rowhouse_app using (true)', relation);
+    execute format('create policy managers on %s for all to rowhouse_app using (%s) with check (%2$s)', relation, managers);
+  end if;
+  if class = 'admin' then
+    execute format('create policy system on %s for all to rowhouse_platform, rowhouse_definer using (true) with check (true)',
+      relation);
+  end if;
+
+  insert into rowhouse.managed_tables as m (schema_name, table_name, class, mode, project_column)
+  select n.nspname, c.relname, raise_wall.class, 'enforce', raise_wall.project_column
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.oid = relation;
+  perform rowhouse.set_mode(relation, mode);
+end
+
+function rowhouse.residue() returns text[]  -- sql, volatile; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.rotate_seal() returns void  -- sql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator
+(body: see migrations)
+
+function rowhouse.service_principal(tenant uuid, kind text) returns uuid  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
+begin
+  return (
+    select l.principal_id from rowhouse_private.liveness l
+    where l.tenant_id = tenant and l.kind = service_principal.kind and l.kind = any ('{system,job}'));
+end
+
+function rowhouse.set_mode(relation regclass, mode text) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator, rowhouse_owner
+declare
+  floor name;
+begin
+  perform rowhouse_private.refuse_while_bound();
+  if mode <> all ('{off,shadow,enforce}') then
+    raise exception 'mode %: a table is off, shadow or enforce', mode using errcode = '22023';
+  end if;
+  update rowhouse.managed_tables t
+  set mode = set_mode.mode, updated_at = clock_timestamp()
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.oid = relation and t.schema_name = n.nspname and t.table_name = c.relname and t.class <> 'shared';
+  if not found then
+    raise exception '% is not behind the wall', relation
+      using errcode = '55000', hint = 'Put it there with: rowhouse tables protect TABLE';
+  end if;
+
+  execute format('alter table %s %s row level security, force row level security',
+    relation, case mode when 'off' then 'disable' else 'enable' end);
+  for floor in
+    select polname from pg_policy where polrelid = relation and polname like any ('{tenant\_floor%,project\_floor}')
+  loop
+    execute format('alter policy %I on %s to %s', floor, relation,
+      case mode when 'enforce' then 'public' else 'rowhouse_enforced' end);
+  end loop;
+  if exists (select from pg_policy where polrelid = relation and polname = 'shadow_open') then
+    execute format('drop policy shadow_open on %s', relation);
+  end if;
+  if mode <> 'enforce' then
+    execute format('create policy shadow_open on %s for all to public using (true) with check (true)', relation);
+  end if;
+end
+
+function rowhouse.writable_tenant() returns uuid  -- plpgsql, stable, parallel safe, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: public
+declare
+  bound uuid := rowhouse.bound_tenant();
+begin
+  if starts_with(current_setting('app.context', true), 'w') then
+    return bound;
+  end if;
+  raise exception 'this context may only read' using errcode = 'RH006';
+end
+
+function rowhouse_private.enter_closely(ticket bytea) returns text  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+declare
+  ours constant boolean := rowhouse_private.is_ours(ticket);
+  live rowhouse_private.liveness;
+  project uuid;
+  nil constant uuid := '00000000-0000-0000-0000-000000000000';
+  packed text;
+begin
+  if ours is null then
+    raise exception 'this database has lost the keys of its seal' using errcode = 'RH002',
+      hint = 'Restore rowhouse_private.keyring from a backup, or make new keys: rowhouse seal rotate';
+  elsif not ours then
+    raise exception 'this is not a ticket, or its seal does not fit' using errcode = 'RH002',
+      hint = 'A ticket is good under the current ticket key and the one before it.';
+  end if;
+  if substring(ticket, 68, 8) <= timestamptz_send(clock_timestamp()) then
+    raise exception 'the ticket has expired' using errcode = 'RH003';
+  end if;
+  select * into live from rowhouse_private.liveness where lookup = substring(ticket, 3, 48);
+  if live.state is null or live.state = 'RH005' or live.expires_at <= clock_timestamp()
+    or (live.state = 'system' and not pg_has_role(session_user, 'rowhouse_platform', 'member'))
+  then
+    raise exception 'the caller is not, or no longer, known to the tenant' using errcode = 'RH005';
+  elsif live.state = 'RH004' then
+    raise exception 'the tenant is not active' using errcode = 'RH004';
+  elsif live.state = 'RH007' then
+    raise exception 'the caller stands for more than 256 principals' using errcode = 'RH007';
+  elsif live.state = 'RH008' then
+    raise exception 'the tenant is not placed on this server' using errcode = 'RH008';
+  elsif live.state <> all ('{active,system}') then
+    raise exception 'the caller is refused' using errcode = 'RH005';
+  end if;
+  packed := case when substring(ticket, 67, 1) = 'w' then live.packed else live.packed_read end;
+  project := encode(substring(ticket, 51, 16), 'hex')::uuid;
+  if project <> nil then
+    if project <> all (live.projects) then
+      raise exception 'the caller is not, or no longer, a member of the project' using errcode = 'RH005';
+    end if;
+    packed := format('%s;%s;{%s};%s', split_part(packed, ';', 1), live.role, project, split_part(packed, ';', 4));
+  end if;
+  return rowhouse_private.open(live.tenant_id, live.user_id, packed);
+end
+
+function rowhouse_private.is_ours(ticket bytea) returns boolean  -- sql, stable; owner rowhouse_definer; execute: nobody else
+(body: see migrations)
+
+function rowhouse_private.key_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  if tg_op = 'INSERT' then
+    insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'key');
+    insert into rowhouse.locator (kind, digest, tenant_id, id) values ('key', new.digest, new.tenant_id, new.id);
+  else
+    update rowhouse.principals p set deleted_at = new.revoked_at where p.tenant_id = new.tenant_id and p.id = new.id;
+    perform rowhouse_private.refresh(new.tenant_id, new.id);
+  end if;
+  return null;
+end
+
+function rowhouse_private.member_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+declare
+  member rowhouse.tenant_members := case when tg_op = 'DELETE' then old else new end;
+begin
+  if tg_op = 'INSERT' then
+    insert into rowhouse.principals (tenant_id, id, kind) values (member.tenant_id, member.user_id, 'user')
+    on conflict on constraint principals_pkey do update set deleted_at = null where principals.kind = 'user';
+    if not found then
+      raise exception 'the id of this user stands for something else in the tenant' using errcode = '23505';
+    end if;
+  elsif tg_op = 'DELETE' then
+    update rowhouse.principals p set deleted_at = clock_timestamp()
+    where p.tenant_id = member.tenant_id and p.id = member.user_id;
+  end if;
+  perform rowhouse_private.refresh(member.tenant_id, member.user_id);
+  return null;
+end
+
+function rowhouse_private.membership_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  perform rowhouse_private.refresh(
+    case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end,
+    case when tg_op = 'DELETE' then old.user_id else new.user_id end);
+  return null;
+end
+
+function rowhouse_private.new_key() returns bytea  -- sql, volatile; owner rowhouse_definer; execute: nobody else
+(body: see migrations)
+
+function rowhouse_private.one_at_a_time(in_tenant uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+begin
+  perform from rowhouse.tenants t where t.id = in_tenant for no key update;
+end
+
+function rowhouse_private.open(tenant uuid, user_id uuid, context text) returns text  -- sql, volatile; owner rowhouse_definer; execute: nobody else
+(body: see migrations)
+
+function rowhouse_private.principal_added() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  if new.kind <> 'team' then
+    perform rowhouse_private.one_at_a_time(new.tenant_id);
+    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, tenant_state)
+    select new.tenant_id, new.id,
+      case when new.kind = 'key' then new.id else '00000000-0000-0000-0000-000000000000' end,
+      new.kind,
+      case when new.kind = 'user' then new.id end,
+      rowhouse_private.tenant_state(t.status, t.placement)
+    from rowhouse.tenants t
+    where t.id = new.tenant_id;
+    perform rowhouse_private.refresh(new.tenant_id, new.id);
+  end if;
+  return null;
+end
+
+function rowhouse_private.project_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  if tg_op = 'INSERT' or new.deleted_at is distinct from old.deleted_at then
+    perform rowhouse_private.one_at_a_time(new.tenant_id);
+    perform rowhouse_private.refresh(l.tenant_id, l.principal_id)
+    from rowhouse_private.liveness l
+    where l.tenant_id = new.tenant_id
+      and (l.role = any ('{owner,admin,key,job,system}')
+        or l.principal_id in (
+          select r.user_id from rowhouse.user_project_roles r
+          where r.tenant_id = new.tenant_id and r.project_id = new.id))
+    order by l.principal_id;
+  end if;
+  return null;
+end
+
+function rowhouse_private.refresh(in_tenant uuid, principal uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+declare
+  live rowhouse_private.liveness;
+  verdict text := 'active';
+  may text := 'w';
+  member_role text;
+  expiry timestamptz := 'infinity';
+  in_projects uuid[] := '{}';
+  stands_for uuid[];
+begin
+  perform rowhouse_private.one_at_a_time(in_tenant);
+  select * into live from rowhouse_private.liveness l
+  where l.tenant_id = in_tenant and l.principal_id = principal
+  for update;
+  if not found then
+    return; -- a team: nobody enters as one
+  end if;
+  stands_for := array[principal];
+
+  if live.kind = 'user' then
+    select m.role into member_role from rowhouse.tenant_members m
+    where m.tenant_id = in_tenant and m.user_id = principal;
+    if not found then
+      verdict := 'RH005';
+    end if;
+    may := case when member_role = 'viewer' then 'r' else 'w' end;
+    stands_for := stands_for || in_tenant || array(
+      select t.team_id from rowhouse.team_members t
+      where t.tenant_id = in_tenant and t.user_id = principal
+      order by t.team_id);
+  else
+    member_role := live.kind;
+    if live.kind <> 'tenant' and live.kind <> 'system' then
+      stands_for := stands_for || in_tenant;
+    end if;
+    if live.kind = 'key' then
+      select
+        coalesce(k.expires_at, 'infinity'),
+        case when k.revoked_at is null then 'active' else 'RH005' end,
+        case when k.permissions ? 'write' then 'w' else 'r' end
+      into expiry, verdict, may
+      from rowhouse.api_keys k
+      where k.tenant_id = in_tenant and k.id = principal;
+    end if;
+  end if;
+
+  if member_role = any ('{owner,admin,key,job,system}') then
+    in_projects := array(
+      select p.id from rowhouse.projects p
+      where p.tenant_id = in_tenant and p.deleted_at is null
+      order by p.id);
+  elsif live.kind = 'user' then
+    in_projects := array(
+      select p.id from rowhouse.projects p
+      join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
+      where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null
+      order by p.id);
+  end if;
+  if cardinality(stands_for) > 256 then
+    verdict := 'RH007';
+  end if;
+
+  update rowhouse_private.liveness l
+  set own_state = verdict,
+    expires_at = expiry,
+    access = may,
+    role = coalesce(member_role, 'none'),
+    projects = in_projects,
+    principals = stands_for,
+    packed = format('%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for),
+    packed_read = format('r;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for),
+    updated_at = clock_timestamp()
+  where l.tenant_id = in_tenant and l.principal_id = principal;
+end
+
+function rowhouse_private.refuse_while_bound() returns void  -- plpgsql, stable, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator, rowhouse_owner
+begin
+  if coalesce(current_setting('app.tenant_id', true), '') <> '' then
+    raise exception 'a tenant is bound: the wall is only changed from outside of every tenant'
+      using errcode = '55000', hint = 'Run this in a transaction that did not call rowhouse.enter().';
+  end if;
+end
+
+function rowhouse_private.second_look() returns text  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+declare
+  tenant text;
+begin
+  if coalesce(current_setting('app.tenant_id', true), '') = '' then
+    raise exception 'no tenant is bound to this transaction'
+      using errcode = 'RH001', hint = 'Begin with: select rowhouse.enter(ticket)';
+  end if;
+  select c.tenant into tenant from rowhouse_private.old_context c where c.fits;
+  if found then
+    return tenant;
+  end if;
+  raise exception 'the context of this transaction does not fit its seal' using errcode = 'RH002',
+    hint = 'The settings app.* were changed after rowhouse.enter(), or carried over from another transaction.';
+end
+
+function rowhouse_private.team_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  if tg_op = 'INSERT' then
+    insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'team');
+  else
+    update rowhouse.principals p set deleted_at = new.deleted_at where p.tenant_id = new.tenant_id and p.id = new.id;
+  end if;
+  return null;
+end
+
+function rowhouse_private.tenant_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  if tg_op = 'INSERT' or new.slug <> old.slug then
+    insert into rowhouse.locator (kind, digest, tenant_id, id)
+    values ('slug', sha256(convert_to(new.slug, 'UTF8')), new.id, new.id);
+  end if;
+  if tg_op = 'UPDATE' then
+    update rowhouse_private.liveness
+    set tenant_state = rowhouse_private.tenant_state(new.status, new.placement), updated_at = clock_timestamp()
+    where tenant_id = new.id;
+  end if;
+  return null;
+end
+
+function rowhouse_private.tenant_state(status text, placement text) returns text  -- sql, immutable, parallel safe; owner rowhouse_definer; execute: nobody else
+(body: see migrations)
+
+function rowhouse_private.touch() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  new.updated_at := clock_timestamp();
+  return new;
+end
+
+function rowhouse_private.user_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  if tg_op = 'INSERT' or new.email <> old.email then
+    insert into rowhouse.locator (kind, digest, id) values ('email', sha256(convert_to(lower(new.email), 'UTF8')), new.id);
+  end if;
+  return null;
+end

@@ -1,0 +1,351 @@
+//! Resources: the envelope around what a tenant's people make, and the ACL of each. Tables `rowhouse.resources`,
+//! `rowhouse.resource_acl`.
+//!
+//! Invariants: a resource lies in one workspace of its own tenant; deleting it is marking it, and can be undone; lists
+//! run by key, newest change first, so a page costs the same however deep it lies. `visibility` and the ACL are kept
+//! here and not yet enforced inside a tenant: today everyone inside it sees all of its resources.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::audit::{self, Event};
+use crate::error::{Error, OnConstraint, Result};
+use crate::ids::{PrincipalId, ProjectId, ResourceId, TeamId, WorkspaceId};
+use crate::text_enum::text_enum;
+use crate::tx::TenantTx;
+use crate::{names, workspaces};
+
+text_enum! {
+    /// What a resource is. Constraint `resources_type`.
+    ResourceType {
+        /// A prompt.
+        Prompt = "prompt",
+        /// A collection of others.
+        Collection = "collection",
+        /// A model.
+        Model = "model",
+        /// A link to another system.
+        Integration = "integration",
+        /// A tag.
+        Tag = "tag",
+    }
+}
+
+text_enum! {
+    /// Who inside the tenant it is meant for. Constraint `resources_visibility`.
+    Visibility {
+        /// Its owner.
+        Private = "private",
+        /// Its team.
+        Team = "team",
+        /// Its project.
+        Project = "project",
+        /// Everyone inside the tenant.
+        Tenant = "tenant",
+    }
+}
+
+text_enum! {
+    /// What an ACL entry allows. Constraint `resource_acl_access`.
+    AclAccess {
+        /// To read it.
+        Read = "read",
+        /// To change it.
+        Write = "write",
+        /// To decide who else may.
+        Admin = "admin",
+    }
+}
+
+/// A resource.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Resource {
+    /// Its id.
+    pub id: ResourceId,
+    /// What it is.
+    pub r#type: ResourceType,
+    /// Its title.
+    pub title: String,
+    /// What it holds: any JSON object.
+    pub payload: Value,
+    /// Who it is meant for.
+    pub visibility: Visibility,
+    /// The workspace it lies in.
+    pub workspace_id: WorkspaceId,
+    /// The team it is for.
+    pub team_id: Option<TeamId>,
+    /// The project it belongs to.
+    pub project_id: Option<ProjectId>,
+    /// Who made it.
+    pub owner_id: PrincipalId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it was deleted; it can be restored.
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl From<&Row> for Resource {
+    fn from(row: &Row) -> Self {
+        Self {
+            id: row.get("id"),
+            r#type: row.get("type"),
+            title: row.get("title"),
+            payload: row.get("payload"),
+            visibility: row.get("visibility"),
+            workspace_id: row.get("workspace_id"),
+            team_id: row.get("team_id"),
+            project_id: row.get("project_id"),
+            owner_id: row.get("owner_id"),
+            created_at: row.get("created_at"),
+            updated_at: row.get("updated_at"),
+            deleted_at: row.get("deleted_at"),
+        }
+    }
+}
+
+/// What a new resource is made of.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewResource {
+    /// What it is.
+    pub r#type: ResourceType,
+    /// Its title: see [`names::name`].
+    pub title: String,
+    /// What it holds: a JSON object; empty when not given.
+    #[serde(default = "empty_object")]
+    pub payload: Value,
+    /// Who it is meant for; the tenant when not given.
+    #[serde(default = "for_the_tenant")]
+    pub visibility: Visibility,
+    /// Where it goes; the tenant's own workspace when not given.
+    #[serde(default)]
+    pub workspace_id: Option<WorkspaceId>,
+    /// The team it is for.
+    #[serde(default)]
+    pub team_id: Option<TeamId>,
+    /// The project it belongs to.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
+}
+
+fn empty_object() -> Value {
+    json!({})
+}
+
+fn for_the_tenant() -> Visibility {
+    Visibility::Tenant
+}
+
+impl NewResource {
+    /// An empty resource for the whole tenant, in its own workspace.
+    pub fn new(r#type: ResourceType, title: impl Into<String>) -> Self {
+        Self {
+            r#type,
+            title: title.into(),
+            payload: empty_object(),
+            visibility: for_the_tenant(),
+            workspace_id: None,
+            team_id: None,
+            project_id: None,
+        }
+    }
+}
+
+/// What a list is narrowed to, and where it goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only of this workspace.
+    pub workspace: Option<WorkspaceId>,
+    /// Only of this type.
+    pub r#type: Option<ResourceType>,
+    /// Only of this visibility.
+    pub visibility: Option<Visibility>,
+    /// Behind this one: `updated_at` and id of the last row of the page before.
+    pub after: Option<(Timestamp, ResourceId)>,
+}
+
+const COLUMNS: &str =
+    "id, type, title, payload, visibility, workspace_id, team_id, project_id, owner_id,
+    created_at, updated_at, deleted_at";
+
+/// Makes a resource; the caller becomes its owner.
+pub async fn create(tx: &mut TenantTx, new: NewResource) -> Result<Resource> {
+    names::name("title", &new.title)?;
+    if !new.payload.is_object() {
+        return Err(Error::invalid("payload", "must be a JSON object"));
+    }
+    let workspace = match new.workspace_id {
+        Some(id) => id,
+        None => workspaces::home(tx).await?,
+    };
+    let tenant = tx.tenant_id();
+    let row = tx
+        .one(
+            &format!(
+                "insert into rowhouse.resources
+                   (tenant_id, id, type, title, payload, visibility, workspace_id, team_id, project_id)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                 returning {COLUMNS}"
+            ),
+            &[
+                &tenant,
+                &ResourceId::new(),
+                &new.r#type,
+                &new.title,
+                &new.payload,
+                &new.visibility,
+                &workspace,
+                &new.team_id,
+                &new.project_id,
+            ],
+        )
+        .await
+        .on_constraint("resources_workspace", Error::NotFound("workspace"))
+        .on_constraint("resources_team", Error::NotFound("team"))
+        .on_constraint("resources_project", Error::NotFound("project"))?;
+    let resource = Resource::from(&row);
+    trail(tx, "resources.create", &resource).await?;
+    Ok(resource)
+}
+
+/// The resource of this id, unless it is deleted.
+pub async fn get(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
+    let tenant = tx.tenant_id();
+    let row = tx
+        .optional(
+            &format!("select {COLUMNS} from rowhouse.resources where tenant_id = $1 and id = $2 and deleted_at is null"),
+            &[&tenant, &id],
+        )
+        .await?;
+    row.as_ref()
+        .map(Resource::from)
+        .ok_or(Error::NotFound("resource"))
+}
+
+/// A page of resources, the last changed first, at most `limit` (1 to 200).
+///
+/// Each combination of filters is a statement of its own, so that each finds its index: one statement with
+/// `$2 is null or ..` would be planned for all of them and fit none.
+pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<Resource>> {
+    let tenant = tx.tenant_id();
+    let limit = i64::from(limit.clamp(1, 200));
+    let mut sql = format!("select {COLUMNS} from rowhouse.resources where deleted_at is null");
+    let mut params: Vec<Param<'_>> = Vec::new();
+    let mut append = |clause: &str, param| {
+        params.push(param);
+        sql.push_str(&clause.replace('?', &format!("${}", params.len())));
+    };
+    append(" and tenant_id = ?", &tenant);
+    if let Some(workspace) = &filter.workspace {
+        append(" and workspace_id = ?", workspace);
+    }
+    if let Some(r#type) = &filter.r#type {
+        append(" and type = ?", r#type);
+    }
+    if let Some(visibility) = &filter.visibility {
+        append(" and visibility = ?", visibility);
+    }
+    if let Some((updated_at, id)) = &filter.after {
+        append(" and (updated_at, id) < (?", updated_at);
+        append(", ?)", id);
+    }
+    append(" order by updated_at desc, id desc limit ?", &limit);
+    let rows = tx.query(&sql, &params).await?;
+    Ok(rows.iter().map(Resource::from).collect())
+}
+
+type Param<'a> = &'a (dyn ToSql + Sync);
+
+/// Marks a resource as deleted. [`restore`] brings it back.
+pub async fn delete(tx: &mut TenantTx, id: ResourceId) -> Result<()> {
+    let resource = mark(tx, "update rowhouse.resources set deleted_at = now() where tenant_id = $1 and id = $2 and deleted_at is null", id).await?;
+    trail(tx, "resources.delete", &resource).await
+}
+
+/// Brings a deleted resource back.
+pub async fn restore(tx: &mut TenantTx, id: ResourceId) -> Result<()> {
+    let resource = mark(tx, "update rowhouse.resources set deleted_at = null where tenant_id = $1 and id = $2 and deleted_at is not null", id).await?;
+    trail(tx, "resources.restore", &resource).await
+}
+
+async fn mark(tx: &mut TenantTx, update: &str, id: ResourceId) -> Result<Resource> {
+    let tenant = tx.tenant_id();
+    let row = tx
+        .optional(&format!("{update} returning {COLUMNS}"), &[&tenant, &id])
+        .await?;
+    row.as_ref()
+        .map(Resource::from)
+        .ok_or(Error::NotFound("resource"))
+}
+
+/// Gives a principal access to a resource, or another access than it had.
+pub async fn grant(
+    tx: &mut TenantTx,
+    id: ResourceId,
+    principal: PrincipalId,
+    access: AclAccess,
+) -> Result<()> {
+    let resource = get(tx, id).await?;
+    let tenant = tx.tenant_id();
+    tx.execute(
+        "insert into rowhouse.resource_acl (tenant_id, resource_id, principal_id, access)
+         values ($1, $2, $3, $4)
+         on conflict (tenant_id, resource_id, principal_id) do update set access = excluded.access",
+        &[&tenant, &id, &principal, &access],
+    )
+    .await
+    .on_constraint("resource_acl_principal", Error::NotFound("principal"))?;
+    let detail = json!({ "principal": principal, "access": access });
+    audit::record(tx, event("resources.grant", &resource).with_detail(detail)).await
+}
+
+/// Takes a principal's entry away.
+pub async fn revoke(tx: &mut TenantTx, id: ResourceId, principal: PrincipalId) -> Result<()> {
+    let resource = get(tx, id).await?;
+    let tenant = tx.tenant_id();
+    let gone = tx
+        .execute(
+            "delete from rowhouse.resource_acl where tenant_id = $1 and resource_id = $2 and principal_id = $3",
+            &[&tenant, &id, &principal],
+        )
+        .await?;
+    if gone == 0 {
+        return Err(Error::NotFound("entry"));
+    }
+    audit::record(
+        tx,
+        event("resources.revoke", &resource).with_detail(json!({ "principal": principal })),
+    )
+    .await
+}
+
+/// Who has an entry on a resource.
+pub async fn acl(tx: &mut TenantTx, id: ResourceId) -> Result<Vec<(PrincipalId, AclAccess)>> {
+    let tenant = tx.tenant_id();
+    let rows = tx
+        .query(
+            "select principal_id, access
+             from rowhouse.resource_acl
+             where tenant_id = $1 and resource_id = $2
+             order by principal_id",
+            &[&tenant, &id],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+fn event(action: &'static str, resource: &Resource) -> Event {
+    Event::new(action, resource.id.uuid())
+        .on_resource(resource.id)
+        .on_workspace(resource.workspace_id)
+        .on_project(resource.project_id)
+}
+
+async fn trail(tx: &mut TenantTx, action: &'static str, resource: &Resource) -> Result<()> {
+    audit::record(tx, event(action, resource)).await
+}

@@ -1,0 +1,140 @@
+//! Plans: the wall is an index condition, never a filter over other tenants' rows; parallel plans survive it.
+
+use rowhouse::Context;
+use tokio_postgres::types::ToSql;
+
+use crate::world::World;
+
+/// A large, a small and an empty tenant among 20,000 resources of others.
+async fn crowded() -> World {
+    let world = World::new().await;
+    let owner = world.superuser().await;
+    let fill = "insert into rowhouse.resources (tenant_id, id, type, title, workspace_id, owner_id, updated_at)
+        select t.id, gen_random_uuid(), (array['prompt', 'model', 'tag'])[n % 3 + 1], 'number ' || n, w.id, t.id,
+          now() - n * interval '1 second'
+        from rowhouse.tenants t
+        join rowhouse.workspaces w on w.tenant_id = t.id
+        cross join generate_series(1, $2::int) n
+        where t.slug = $1";
+    for (slug, rows) in [("alpha", 10_000), ("beta", 10)] {
+        owner.execute(fill, &[&slug, &rows]).await.unwrap();
+    }
+    let mut platform = world.house.begin_platform().await.unwrap();
+    for number in 0..20 {
+        let slug = format!("other-{number}");
+        rowhouse::tenants::create(
+            &mut platform,
+            rowhouse::tenants::NewTenant::organization(&slug, &slug),
+        )
+        .await
+        .unwrap();
+    }
+    platform.commit().await.unwrap();
+    for number in 0..20 {
+        owner
+            .execute(fill, &[&format!("other-{number}"), &1000])
+            .await
+            .unwrap();
+    }
+    owner
+        .batch_execute("vacuum analyze rowhouse.resources")
+        .await
+        .unwrap();
+    world
+}
+
+async fn plan(
+    world: &World,
+    context: &Context,
+    sql: &str,
+    params: &[&(dyn ToSql + Sync)],
+) -> String {
+    let rows = world
+        .house
+        .query(context, &format!("explain (costs off) {sql}"), params)
+        .await
+        .unwrap();
+    rows.iter()
+        .map(|row| row.get::<_, String>(0) + "\n")
+        .collect()
+}
+
+#[tokio::test]
+async fn the_tenant_is_an_index_condition_and_never_a_filter() {
+    let world = crowded().await;
+    for tenant in [&world.alpha, &world.beta] {
+        let context = tenant.context().read_only();
+        // What we write names its tenant; what a user writes need not.
+        for sql in [
+            "select id, title from rowhouse.resources order by updated_at desc, id desc limit 50",
+            "select id, title from rowhouse.resources where type = 'model' order by updated_at desc, id desc limit 50",
+            "select count(*) from rowhouse.resources",
+            "select title from rowhouse.resources where id = '00000000-0000-0000-0000-000000000001'",
+        ] {
+            let plan = plan(&world, &context, sql, &[]).await;
+            assert!(
+                plan.contains("Index Cond: (tenant_id = $0)")
+                    || plan.contains("Index Cond: ((tenant_id = $0)")
+                    || plan.contains("Index Cond: (tenant_id = (InitPlan 1).col1)")
+                    || plan.contains("Index Cond: ((tenant_id = (InitPlan 1).col1)"),
+                "{sql}\n{plan}"
+            );
+            assert!(!filters_by_tenant(&plan), "{sql}\n{plan}");
+        }
+        let named = "select id from rowhouse.resources where tenant_id = $1 and deleted_at is null
+            order by updated_at desc, id desc limit 50";
+        let plan = plan(&world, &context, named, &[&tenant.id]).await;
+        assert!(
+            plan.contains("Index Scan using resources_by_update"),
+            "{plan}"
+        );
+        assert!(
+            plan.contains(&format!(
+                "Index Cond: (tenant_id = '{}'::uuid)",
+                tenant.id.uuid()
+            )),
+            "{plan}"
+        );
+        assert!(!filters_by_tenant(&plan), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn the_wall_takes_no_parallel_plan_away() {
+    let world = crowded().await;
+    let force = if crate::world::cluster().major() >= 16 {
+        "debug_parallel_query"
+    } else {
+        "force_parallel_mode"
+    };
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    tx.batch(&format!("set local {force} = on; set local min_parallel_table_scan_size = 0; set local parallel_setup_cost = 0"))
+        .await
+        .unwrap();
+    let plan: Vec<String> = tx
+        .query("explain (analyze, costs off, timing off) select count(*) from rowhouse.resources where title like '%1'", &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert!(
+        plan.iter().any(|line| line.contains("Workers Launched: ")),
+        "{plan:#?}"
+    );
+    let seen = tx
+        .one(
+            "select count(*) from rowhouse.resources where title like '%1'",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(seen.get::<_, i64>(0), 1000);
+}
+
+/// `One-Time Filter: ($1 = $0)` compares the tenant that a statement names with the bound one, once: no row is read.
+fn filters_by_tenant(plan: &str) -> bool {
+    plan.lines().any(|line| {
+        line.contains("Filter:") && !line.contains("One-Time Filter:") && line.contains("tenant_id")
+    })
+}

@@ -1,0 +1,184 @@
+//! Resources, their ACL, lists by key, and the trail that each change leaves.
+
+use rowhouse::resources::{self, AclAccess, Filter, NewResource, ResourceType, Visibility};
+use rowhouse::{Error, audit};
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_resource_is_made_read_deleted_and_restored_inside_its_tenant_only() {
+    let world = World::new().await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let made = resources::create(&mut tx, NewResource::new(ResourceType::Prompt, "Greeting"))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(made.owner_id, world.alpha.owner.into());
+
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    assert_eq!(resources::get(&mut tx, made.id).await.unwrap(), made);
+    resources::delete(&mut tx, made.id).await.unwrap();
+    assert!(matches!(
+        resources::get(&mut tx, made.id).await,
+        Err(Error::NotFound("resource"))
+    ));
+    resources::restore(&mut tx, made.id).await.unwrap();
+    assert_eq!(
+        resources::get(&mut tx, made.id).await.unwrap().title,
+        "Greeting"
+    );
+    tx.commit().await.unwrap();
+
+    let mut tx = world.house.begin(&world.beta.context()).await.unwrap();
+    assert!(matches!(
+        resources::get(&mut tx, made.id).await,
+        Err(Error::NotFound("resource"))
+    ));
+    assert!(matches!(
+        resources::delete(&mut tx, made.id).await,
+        Err(Error::NotFound("resource"))
+    ));
+    assert!(matches!(
+        resources::grant(&mut tx, made.id, world.beta.owner.into(), AclAccess::Admin).await,
+        Err(Error::NotFound("resource"))
+    ));
+}
+
+#[tokio::test]
+async fn pages_of_a_list_hold_every_resource_once_in_order() {
+    let world = World::new().await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    for number in 0..25 {
+        let kind = if number % 5 == 0 {
+            ResourceType::Model
+        } else {
+            ResourceType::Prompt
+        };
+        resources::create(&mut tx, NewResource::new(kind, format!("Number {number}")))
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+    let mut other = world.house.begin(&world.beta.context()).await.unwrap();
+    resources::create(&mut other, NewResource::new(ResourceType::Model, "Beta's"))
+        .await
+        .unwrap();
+    other.commit().await.unwrap();
+
+    let mut tx = world
+        .house
+        .begin(&world.alpha.context().read_only())
+        .await
+        .unwrap();
+    let mut seen = Vec::new();
+    let mut filter = Filter::default();
+    loop {
+        let page = resources::list(&mut tx, &filter, 10).await.unwrap();
+        let Some(last) = page.last() else { break };
+        filter.after = Some((last.updated_at, last.id));
+        seen.extend(page);
+    }
+    assert_eq!(seen.len(), 25);
+    assert!(seen.is_sorted_by(|a, b| (a.updated_at, a.id) > (b.updated_at, b.id)));
+
+    let models = Filter {
+        r#type: Some(ResourceType::Model),
+        visibility: Some(Visibility::Tenant),
+        ..Filter::default()
+    };
+    let titles: Vec<String> = resources::list(&mut tx, &models, 200)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|resource| resource.title)
+        .collect();
+    assert_eq!(
+        titles,
+        [
+            "Number 20",
+            "Number 15",
+            "Number 10",
+            "Number 5",
+            "Number 0"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_acl_entry_names_a_principal_of_the_same_tenant() {
+    let world = World::new().await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let made = resources::create(&mut tx, NewResource::new(ResourceType::Tag, "t"))
+        .await
+        .unwrap();
+    let everyone = world.alpha.id.into();
+    resources::grant(&mut tx, made.id, everyone, AclAccess::Read)
+        .await
+        .unwrap();
+    resources::grant(&mut tx, made.id, everyone, AclAccess::Write)
+        .await
+        .unwrap();
+    assert_eq!(
+        resources::acl(&mut tx, made.id).await.unwrap(),
+        [(everyone, AclAccess::Write)]
+    );
+    let foreign = tx
+        .attempt(async |tx| {
+            resources::grant(tx, made.id, world.beta.owner.into(), AclAccess::Read).await
+        })
+        .await;
+    assert!(
+        matches!(foreign, Err(Error::NotFound("principal"))),
+        "{foreign:?}"
+    );
+    resources::revoke(&mut tx, made.id, everyone).await.unwrap();
+    assert!(resources::acl(&mut tx, made.id).await.unwrap().is_empty());
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn each_change_leaves_one_row_of_the_trail_and_a_failed_one_none() {
+    let world = World::new().await;
+    let context = world.alpha.context().with_request_id("req-1");
+    let mut tx = world.house.begin(&context).await.unwrap();
+    let made = resources::create(&mut tx, NewResource::new(ResourceType::Prompt, "one"))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = world.house.begin(&context).await.unwrap();
+    resources::delete(&mut tx, made.id).await.unwrap();
+    tx.rollback().await;
+
+    let mut tx = world.house.begin(&context).await.unwrap();
+    let trail = audit::latest(&mut tx, 10).await.unwrap();
+    assert_eq!(trail.len(), 1);
+    assert_eq!(trail[0].action, "resources.create");
+    assert_eq!(trail[0].actor_id, world.alpha.owner.into());
+    assert_eq!(trail[0].resource_id, Some(made.id));
+    assert_eq!(trail[0].workspace_id, Some(made.workspace_id));
+    assert_eq!(trail[0].request_id.as_deref(), Some("req-1"));
+}
+
+#[tokio::test]
+async fn bad_titles_and_payloads_are_refused_with_field_and_rule() {
+    let world = World::new().await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    for title in ["", " x", "a\u{202E}b", "a\nb", &"x".repeat(201)] {
+        let error = resources::create(&mut tx, NewResource::new(ResourceType::Prompt, title))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, Error::Invalid { ref field, .. } if field == "title"),
+            "{title:?}: {error}"
+        );
+    }
+    let list = NewResource {
+        payload: serde_json::json!([]),
+        ..NewResource::new(ResourceType::Prompt, "x")
+    };
+    let error = resources::create(&mut tx, list)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "payload: must be a JSON object");
+}
