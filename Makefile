@@ -44,6 +44,11 @@ test: ## Run every test against the system's PostgreSQL
 test.18: ## Run every test against PostgreSQL 18
 	$(ON_SERVER_18) $(WITH_PGBOUNCER) $(CARGO) test --locked --workspace
 
+# That a test is green says little until it was seen to turn red.
+.PHONY: mutants
+mutants: ## Take the wall down piece by piece and see that a test notices each time
+	$(ON_SYSTEM_SERVER) $(CARGO) test --locked -p rowhouse --test mutants -- --ignored
+
 .PHONY: fmt
 fmt: ## Format the code
 	$(CARGO) fmt --all
@@ -54,7 +59,7 @@ coverage: ## Run every test against PostgreSQL 18 and fail below 85 % of lines c
 	$(ON_SERVER_18) $(WITH_PGBOUNCER) scripts/coverage
 
 .PHONY: check
-check: check.begin check.static test coverage check.clean ## Everything that CI runs
+check: check.begin check.static test mutants coverage check.clean ## Everything that CI runs
 
 .PHONY: check.static
 check.static: ## Only what needs no server: format, clippy, docs, dependencies

@@ -740,7 +740,7 @@ pub async fn closed_sets_are_those_of_the_enums(world: &World) {
         .await
         .join("");
         let quoted: Vec<_> = check.split('\'').skip(1).step_by(2).collect();
-        assert_eq!(quoted, members, "{constraint}");
+        assert_eq!(quoted, members, "HOLE: {constraint} is not its enum");
     }
 }
 

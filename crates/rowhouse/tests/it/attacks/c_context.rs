@@ -341,6 +341,19 @@ pub async fn c03_fields_moved_over_their_borders_are_refused(world: &World) {
         tried += 1;
     }
     assert!(tried > 50, "{tried}");
+    // Between the user and the context.
+    for cut in 1..user.len() {
+        for (user, context) in [
+            (
+                format!("{user}{}", &context[..cut]),
+                context[cut..].to_owned(),
+            ),
+            (user[..cut].to_owned(), format!("{}{context}", &user[cut..])),
+        ] {
+            set_context(&a, &[tenant.clone(), user, context, seal.clone()], true).await;
+            refused(&a, "select body from notes", "RH002").await;
+        }
+    }
     for (n, value) in [&tenant, &user, &context, &seal].into_iter().enumerate() {
         for longer in [
             format!("{value} "),

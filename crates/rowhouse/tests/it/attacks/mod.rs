@@ -21,7 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
-use crate::world::{World, config, connect};
+use crate::world::{World, cluster, config, connect};
 
 /// One attack, or one look at the catalogue.
 pub type Check = for<'a> fn(&'a World) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -42,6 +42,7 @@ macro_rules! checks {
                 async fn $name() {
                     let world = $crate::attacks::scene().await;
                     tokio::time::timeout($crate::attacks::PATIENCE, super::$name(&world)).await.expect("a check takes too long");
+                    $crate::attacks::tear_down(world).await;
                 }
             )+
         }
@@ -76,6 +77,17 @@ pub async fn scene() -> World {
         .unwrap();
     }
     world
+}
+
+/// Drops the world's database, each of which takes ten megabytes. The world of a check that failed stays.
+pub async fn tear_down(world: World) {
+    let database = world.database.clone();
+    drop(world);
+    connect(&cluster().superuser("postgres"))
+        .await
+        .batch_execute(&format!("drop database {database} with (force)"))
+        .await
+        .unwrap();
 }
 
 /// Makes `public.<table> (tenant_id, id int, body text)` and puts it behind the wall, as `tables protect` would.
@@ -256,6 +268,11 @@ pub async fn lone(world: &World) -> Rowhouse {
     })
     .await
     .unwrap()
+}
+
+/// The configuration of the world's own house.
+pub fn config_of(world: &World) -> Config {
+    config(&world.database)
 }
 
 /// Bodies of the notes that `context` sees through `house`.

@@ -1,0 +1,655 @@
+//! The wall is taken down one piece at a time, each in a world of its own, and the check named beside it has to notice.
+//!
+//! `make mutants`. A check notices by failing with `HOLE`; another failure kills nothing. Before that, every check that
+//! is named here has to pass in a whole world. Without `--ignored` nothing is done: `cargo test` has the checks anyway.
+
+#[path = "it/attacks/mod.rs"]
+mod attacks;
+#[path = "it/catalogue.rs"]
+mod catalogue;
+#[path = "it/wall.rs"]
+mod wall;
+#[path = "it/world.rs"]
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use futures_util::{FutureExt, StreamExt, stream};
+
+use attacks::{Check, PATIENCE};
+
+/// How many worlds at once.
+const AT_ONCE: usize = 4;
+
+/// The piece, the SQL that takes it away as superuser, the check that has to notice.
+type Mutation = (&'static str, &'static str, &'static str);
+
+/// `edit` replaces pieces of a function's text (`was`, `becomes`, ..), and fails where it does not find one.
+const EDIT: &str = "
+create function pg_temp.edit(function regproc, variadic pieces text[]) returns void language plpgsql as $$
+declare
+  definition text := pg_get_functiondef(function);
+begin
+  for n in 1 .. cardinality(pieces) by 2 loop
+    if strpos(definition, pieces[n]) = 0 then
+      raise exception '% does not hold: %', function, pieces[n];
+    end if;
+    definition := replace(definition, pieces[n], pieces[n + 1]);
+  end loop;
+  execute definition;
+end
+$$;";
+
+const POLICIES: &[Mutation] = &[
+    (
+        "the floor is gone",
+        "drop policy tenant_floor on notes",
+        "b12_every_way_to_read_a_table_is_bound",
+    ),
+    (
+        "row security is off",
+        "alter table notes disable row level security",
+        "a12_without_a_context_nothing_is_seen_or_written",
+    ),
+    (
+        "FORCE is off",
+        "alter table notes no force row level security",
+        "a01_the_tables_owner_sees_nothing_of_a_tenant",
+    ),
+    (
+        "FORCE is off in ours",
+        "alter table rowhouse.teams no force row level security",
+        "every_walled_table_enables_and_forces_row_security",
+    ),
+    (
+        "the floor lets every row in",
+        "alter policy tenant_floor on notes with check (true)",
+        "a11_a_row_of_another_tenant_cannot_be_written",
+    ),
+    (
+        "the floor lets every row be seen",
+        "alter policy tenant_floor on notes using (true)",
+        "a10_every_command_is_bound",
+    ),
+    (
+        "a floor for SELECT only",
+        "drop policy tenant_floor on notes; create policy tenant_floor on notes as restrictive for select using (tenant_id = (select rowhouse.bound_tenant()))",
+        "a11_a_row_of_another_tenant_cannot_be_written",
+    ),
+    (
+        "no floor for SELECT",
+        "drop policy tenant_floor on notes; create policy tenant_floor on notes as restrictive for insert with check (tenant_id = (select rowhouse.writable_tenant()))",
+        "b12_every_way_to_read_a_table_is_bound",
+    ),
+    (
+        "the floor binds the application only",
+        "alter policy tenant_floor on notes to rowhouse_app",
+        "a17_the_floor_binds_every_role",
+    ),
+    (
+        "the floor is permissive",
+        "drop policy tenant_floor on notes; create policy tenant_floor on notes for all using (tenant_id = (select rowhouse.bound_tenant()))",
+        "a09_a_permissive_policy_added_later_widens_nothing",
+    ),
+    (
+        "no floor under updates",
+        "drop policy tenant_floor_update on notes",
+        "a10_a_reader_changes_nothing",
+    ),
+    (
+        "readers write",
+        "alter policy tenant_floor on notes with check (tenant_id = (select rowhouse.bound_tenant()))",
+        "a10_a_reader_changes_nothing",
+    ),
+    (
+        "no floor under deletions",
+        "drop policy tenant_floor_delete on notes",
+        "a10_a_reader_changes_nothing",
+    ),
+    (
+        "no context shows everything",
+        "alter policy tenant_floor on notes using (tenant_id = (select rowhouse.bound_tenant()) or current_setting('app.tenant_id', true) is null)",
+        "every_walled_table_has_the_whole_floor",
+    ),
+    (
+        "the floor of our own table is gone",
+        "drop policy tenant_floor on rowhouse.audit_log",
+        "b10_trails_and_copies_are_behind_the_wall",
+    ),
+    (
+        "every tenant is shown",
+        "alter policy bound_one on rowhouse.tenants using (true)",
+        "b01_our_views_show_the_callers_tenant_only",
+    ),
+    (
+        "a view runs as its owner",
+        "alter view rowhouse.org_members reset (security_invoker)",
+        "b01_our_views_show_the_callers_tenant_only",
+    ),
+    (
+        "a view runs as its owner, asked of the catalogue",
+        "alter view rowhouse.organizations reset (security_invoker)",
+        "views_run_as_their_caller",
+    ),
+    (
+        "members manage",
+        "alter policy managers on rowhouse.teams using (true) with check (true)",
+        "a_viewer_reads_and_a_member_writes",
+    ),
+    (
+        "a table nobody classified",
+        "create table rowhouse.later (id int)",
+        "every_relation_is_in_exactly_one_class",
+    ),
+    (
+        "the projects' floor is not made",
+        "select pg_temp.edit('rowhouse.raise_wall', 'if project_column is not null then', 'if false then')",
+        "a_project_that_is_not_the_callers_is_refused",
+    ),
+    (
+        "the wall is changed while a tenant is bound",
+        "select pg_temp.edit('rowhouse_private.refuse_while_bound', '<> '''' then', '<> '''' and false then')",
+        "d13_the_wall_is_not_changed_while_a_tenant_is_bound",
+    ),
+];
+
+const RIGHTS: &[Mutation] = &[
+    (
+        "TRUNCATE is granted",
+        "grant truncate on notes to rowhouse_app",
+        "a04_truncate_is_refused_on_every_table",
+    ),
+    (
+        "TRIGGER is granted",
+        "grant trigger on notes to rowhouse_app",
+        "a05_a_trigger_on_a_walled_table_is_refused",
+    ),
+    (
+        "REFERENCES is granted",
+        "grant references on notes to rowhouse_app",
+        "a06_no_table_that_references_a_walled_one_can_be_made",
+    ),
+    (
+        "CREATE in public is granted",
+        "grant create on schema public to public",
+        "b06_nothing_can_be_created_in_a_schema_of_the_path",
+    ),
+    (
+        "TEMPORARY is granted",
+        "do $$ begin execute format('grant temporary on database %I to public', current_database()); end $$",
+        "c12_no_temporary_table_can_be_made",
+    ),
+    (
+        "tenant_id may be updated",
+        "grant update (tenant_id) on rowhouse.resources to rowhouse_app",
+        "tenant_id_is_a_uuid_never_null_and_never_updated",
+    ),
+    (
+        "tenant_id may be null",
+        "alter table notes drop constraint notes_pkey; alter table notes alter tenant_id drop not null",
+        "a14_a_row_without_tenant_is_refused",
+    ),
+    (
+        "the locator is readable",
+        "grant select on rowhouse.locator to rowhouse_app",
+        "b10_trails_and_copies_are_behind_the_wall",
+    ),
+    (
+        "hashes of keys are readable",
+        "grant select (secret_hash) on rowhouse.api_keys to rowhouse_app",
+        "b10_trails_and_copies_are_behind_the_wall",
+    ),
+    (
+        "the trail can be rewritten",
+        "grant update on rowhouse.audit_log to rowhouse_app",
+        "b10_trails_and_copies_are_behind_the_wall",
+    ),
+    (
+        "the keys are readable",
+        "grant usage on schema rowhouse_private to public; grant select on rowhouse_private.keyring to rowhouse_app",
+        "c05_nothing_seals_what_a_caller_hands_over",
+    ),
+    (
+        "sealing is callable",
+        "grant usage on schema rowhouse_private to public; grant execute on all functions in schema rowhouse_private to public",
+        "b04_inner_functions_cannot_be_called",
+    ),
+    (
+        "the platform reads content",
+        "grant select on rowhouse.resources to rowhouse_platform",
+        "b20_the_platform_deletes_no_tenant_and_reads_no_content",
+    ),
+    (
+        "the platform deletes tenants",
+        "grant delete on rowhouse.tenants to rowhouse_platform",
+        "b20_the_platform_deletes_no_tenant_and_reads_no_content",
+    ),
+    (
+        "new tables are granted to everybody",
+        "alter default privileges for role rowhouse_owner grant select on tables to public",
+        "a07_a_table_made_by_hand_is_not_readable",
+    ),
+    (
+        "a function belongs to a superuser",
+        "alter function rowhouse.locate owner to postgres",
+        "tables_have_one_owner_and_functions_another",
+    ),
+    (
+        "a new function with its owner's rights",
+        "create function public.all_notes() returns setof notes language sql security definer return (select n from notes n limit 1)",
+        "functions_with_their_owners_rights_are_these",
+    ),
+];
+
+const KEYS: &[Mutation] = &[
+    (
+        "a primary key without tenant",
+        "alter table rowhouse.resources drop constraint resources_pkey cascade, add constraint resources_pkey primary key (id)",
+        "d02_an_id_taken_by_another_tenant_is_free",
+    ),
+    (
+        "a unique name without tenant",
+        "alter table rowhouse.teams drop constraint teams_name, add constraint teams_name unique (name)",
+        "d01_a_name_taken_by_another_tenant_is_free",
+    ),
+    (
+        "a foreign key without tenant",
+        "alter table rowhouse.resources add constraint resources_id unique (id); alter table rowhouse.resource_acl drop constraint resource_acl_resource, add constraint resource_acl_resource foreign key (resource_id) references rowhouse.resources (id)",
+        "d04_a_reference_to_a_foreign_row_is_refused_like_one_to_nothing",
+    ),
+    (
+        "a foreign key without tenant, asked of the catalogue",
+        "alter table rowhouse.resources add constraint resources_id unique (id); alter table rowhouse.resource_acl drop constraint resource_acl_resource, add constraint resource_acl_resource foreign key (resource_id) references rowhouse.resources (id)",
+        "foreign_keys_hold_the_tenant",
+    ),
+    (
+        "a cascade",
+        "alter table rowhouse.resource_acl drop constraint resource_acl_resource, add constraint resource_acl_resource foreign key (tenant_id, resource_id) references rowhouse.resources (tenant_id, id) on delete cascade",
+        "no_foreign_key_acts_on_another_row",
+    ),
+    (
+        "an index without tenant",
+        "create index notes_by_body on notes (body)",
+        "tenant_id_leads_every_key_and_index",
+    ),
+    (
+        "a closed set that grew",
+        "alter table rowhouse.tenants drop constraint tenants_plan, add constraint tenants_plan check (plan in ('free', 'team', 'business', 'enterprise', 'gold'))",
+        "closed_sets_are_those_of_the_enums",
+    ),
+    (
+        "a counter for all",
+        "create sequence rowhouse.invoices",
+        "d09_no_counter_is_shared",
+    ),
+];
+
+const SEAL: &[Mutation] = &[
+    (
+        "the setting is believed",
+        "create or replace function rowhouse.bound_tenant() returns uuid language sql stable parallel safe security definer return current_setting('app.tenant_id', true)::uuid",
+        "c01_a_forged_setting_is_refused",
+    ),
+    (
+        "every seal fits",
+        "select pg_temp.edit('rowhouse.bound_tenant', 'rowhouse_private.second_look()', 'pg_catalog.current_setting(''app.tenant_id'', true)')",
+        "c01_a_setting_forged_inside_the_statement_is_refused",
+    ),
+    (
+        "every seal fits: parts of two contexts",
+        "select pg_temp.edit('rowhouse.bound_tenant', 'rowhouse_private.second_look()', 'pg_catalog.current_setting(''app.tenant_id'', true)')",
+        "c03_parts_of_two_contexts_do_not_fit_together",
+    ),
+    (
+        "the seal outlives its transaction",
+        "select pg_temp.edit(f::regproc, 'pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp())', 'pg_catalog.timestamptz_send(''epoch'')') from unnest('{rowhouse.bound_tenant,rowhouse.enter}'::text[]) f",
+        "c02_an_old_seal_is_refused_in_the_next_transaction",
+    ),
+    (
+        "the seal leaves the user out",
+        "select pg_temp.edit('rowhouse.bound_tenant', 'pg_catalog.current_setting(''app.user_id'', true)', ''''''), pg_temp.edit('rowhouse.enter', 'pg_catalog.set_config(''app.user_id'', l.user_text, true)', 'pg_catalog.repeat(pg_catalog.set_config(''app.user_id'', l.user_text, true), 0)')",
+        "c01_a_forged_context_widens_nothing",
+    ),
+    (
+        "the seal leaves the context out",
+        "select pg_temp.edit('rowhouse.bound_tenant', 'pg_catalog.current_setting(''app.context'', true)', ''''''), pg_temp.edit('rowhouse.enter', 'pg_catalog.set_config(''app.context'',', 'pg_catalog.repeat(pg_catalog.set_config(''app.context'',', 'l.packed else l.packed_read end, true)', 'l.packed else l.packed_read end, true), 0)')",
+        "c01_a_forged_context_widens_nothing",
+    ),
+    (
+        "the seal has no borders",
+        "select pg_temp.edit(f::regproc, 'operator(pg_catalog.||) ''/''', '') from unnest('{rowhouse.bound_tenant,rowhouse.enter}'::text[]) f",
+        "c03_fields_moved_over_their_borders_are_refused",
+    ),
+    (
+        "the key before is not looked at",
+        "select pg_temp.edit('rowhouse_private.second_look', 'old_seal_key', 'ticket_key')",
+        "a_context_outlives_a_rotation_inside_its_transaction",
+    ),
+    (
+        "the key stands in a plan",
+        "create function rowhouse_private.key() returns bytea language plpgsql immutable security definer as 'begin return (select seal_key from rowhouse_private.keyring); end'; alter function rowhouse_private.key() owner to rowhouse_definer; grant execute on function rowhouse_private.key() to public; select pg_temp.edit('rowhouse_private.open', 'select k.seal_key into strict key from rowhouse_private.keyring k', 'key := rowhouse_private.key()'), pg_temp.edit('rowhouse.bound_tenant', 'begin', 'begin perform pg_catalog.length(rowhouse_private.key());')",
+        "c04_the_keys_are_in_no_plan_no_error_and_no_message",
+    ),
+    (
+        "a reader writes",
+        "select pg_temp.edit('rowhouse.writable_tenant', 'if starts_with(current_setting(''app.context'', true), ''w'') then', 'if true then')",
+        "a10_a_reader_changes_nothing",
+    ),
+    (
+        "the tenant is folded into plans",
+        "alter function rowhouse.bound_tenant() immutable",
+        "c18_a_generic_plan_answers_the_tenant_that_executes_it",
+    ),
+    (
+        "no plan is parallel",
+        "alter function rowhouse.bound_tenant() parallel unsafe",
+        "policy_functions_are_stable_and_parallel",
+    ),
+    (
+        "an operator is looked up on the caller's path",
+        "select pg_temp.edit('rowhouse.bound_tenant', 'operator(pg_catalog.=)', '=')",
+        "b05_names_and_operators_of_the_callers_are_not_used",
+    ),
+    (
+        "an operator is looked up on the caller's path: the lint",
+        "select pg_temp.edit('rowhouse.enter', 'operator(pg_catalog.>)', '>')",
+        "functions_find_names_on_their_own_path",
+    ),
+    (
+        "a function has no path of its own",
+        "alter function rowhouse_private.enter_closely reset search_path; alter function rowhouse_private.second_look reset search_path",
+        "b05_names_and_operators_of_the_callers_are_not_used",
+    ),
+    (
+        "a function has no path of its own: the catalogue",
+        "alter function rowhouse.locate reset search_path",
+        "functions_find_names_on_their_own_path",
+    ),
+];
+
+const ENTER: &[Mutation] = &[
+    (
+        "any tag is good",
+        "select pg_temp.edit('rowhouse.enter', 'pg_catalog.sha256(pg_catalog.substring(ticket, 76)) operator(pg_catalog.=)', 'pg_catalog.sha256('''') operator(pg_catalog.<>)')",
+        "a_ticket_with_any_byte_flipped_is_refused",
+    ),
+    (
+        "any tag is good, looked at closely",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'is not true then', 'is null and false then')",
+        "a_ticket_with_any_byte_flipped_is_refused",
+    ),
+    (
+        "the tag's length is not checked",
+        "select pg_temp.edit('rowhouse.enter', 'pg_catalog.substring(ticket, 76)', 'pg_catalog.substring(ticket, 76, 32)')",
+        "a_ticket_with_bytes_more_is_refused",
+    ),
+    (
+        "the tag's length is not checked closely",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'sha256(substring(ticket, 76))', 'sha256(substring(ticket, 76, 32))')",
+        "a_ticket_with_bytes_more_is_refused",
+    ),
+    (
+        "tickets do not expire",
+        "select pg_temp.edit('rowhouse.enter', 'pg_catalog.substring(ticket, 68, 8) operator(pg_catalog.>) pg_catalog.timestamptz_send(pg_catalog.clock_timestamp())', 'true')",
+        "an_expired_ticket_is_refused",
+    ),
+    (
+        "tickets do not expire, looked at closely",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'if substring(ticket, 68, 8) <= timestamptz_send(clock_timestamp()) then', 'if false then')",
+        "an_expired_ticket_is_refused",
+    ),
+    (
+        "keys do not expire",
+        "select pg_temp.edit('rowhouse.enter', 'and l.expires_at operator(pg_catalog.>) pg_catalog.clock_timestamp()', '')",
+        "an_expired_key_is_refused",
+    ),
+    (
+        "keys do not expire, looked at closely",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'live.expires_at <= clock_timestamp()', 'false')",
+        "an_expired_key_is_refused",
+    ),
+    (
+        "the state is not looked at",
+        "select pg_temp.edit('rowhouse.enter', 'and l.state operator(pg_catalog.=) ''active''', '')",
+        "a_suspended_tenant_is_refused_on_every_node",
+    ),
+    (
+        "the state is not looked at closely",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'if live.state is null', 'live.state := ''active''; if live.state is null')",
+        "a_removed_member_is_refused_on_every_node",
+    ),
+    (
+        "the application enters as the platform",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'not pg_has_role(session_user, ''rowhouse_platform'', ''member'')', 'false')",
+        "c07_a_platforms_ticket_is_refused_to_the_application",
+    ),
+    (
+        "any project is the caller's",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'if project <> all (live.projects) then', 'if false then')",
+        "a_project_that_is_not_the_callers_is_refused",
+    ),
+    (
+        "the ticket key before is not looked at",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'then ring.old_ticket_key', 'then null')",
+        "a_ticket_outlives_one_rotation_of_the_key_and_not_two",
+    ),
+    (
+        "a rotation changes no key",
+        "select pg_temp.edit('rowhouse.rotate_seal', 'ticket_key = excluded.ticket_key', 'ticket_key = k.ticket_key')",
+        "a_ticket_outlives_one_rotation_of_the_key_and_not_two",
+    ),
+];
+
+const LIVENESS: &[Mutation] = &[
+    (
+        "a tenant's state is not carried over",
+        "drop trigger tenant_changed on rowhouse.tenants",
+        "a_suspended_tenant_is_refused_on_every_node",
+    ),
+    (
+        "a tenant's place is not carried over",
+        "create or replace function rowhouse_private.tenant_state(status text, placement text) returns text language sql immutable parallel safe return case when status = 'active' then 'active' else 'RH004' end",
+        "a_tenant_placed_elsewhere_is_refused",
+    ),
+    (
+        "a removal is not carried over",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'perform rowhouse_private.refresh(member.tenant_id, member.user_id);', 'if tg_op <> ''DELETE'' then perform rowhouse_private.refresh(member.tenant_id, member.user_id); end if;')",
+        "a_removed_member_is_refused_on_every_node",
+    ),
+    (
+        "a revoked key is not carried over",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'perform rowhouse_private.refresh(new.tenant_id, new.id);', '')",
+        "a_revoked_key_is_refused_on_every_node",
+    ),
+    (
+        "teams are not carried over",
+        "drop trigger team_members_changed on rowhouse.team_members",
+        "two_changes_of_one_users_teams_both_count",
+    ),
+    (
+        "roles are not carried over",
+        "drop trigger roles_changed on rowhouse.user_project_roles",
+        "every_caller_is_what_the_base_tables_say",
+    ),
+    (
+        "projects are not carried over",
+        "drop trigger project_changed on rowhouse.projects",
+        "every_caller_is_what_the_base_tables_say",
+    ),
+    (
+        "a trigger is gone, asked of the catalogue",
+        "drop trigger roles_changed on rowhouse.user_project_roles",
+        "triggers_are_these",
+    ),
+    (
+        "the row is not locked",
+        "select pg_temp.edit('rowhouse_private.refresh', 'for update', '')",
+        "two_changes_of_one_users_teams_both_count",
+    ),
+    (
+        "a viewer writes",
+        "select pg_temp.edit('rowhouse_private.refresh', 'case when member_role = ''viewer'' then ''r'' else ''w'' end', '''w''')",
+        "a_viewer_reads_and_a_member_writes",
+    ),
+    (
+        "any number of principals",
+        "select pg_temp.edit('rowhouse_private.refresh', '> 256', '> 100000')",
+        "a_caller_with_too_many_principals_is_refused",
+    ),
+];
+
+const RESIDUE: &[Mutation] = &[
+    (
+        "what is left is not looked at",
+        "create or replace function rowhouse.residue() returns text[] language sql volatile return '{}'::text[]",
+        "c15_what_is_held_does_not_meet_the_next_borrower",
+    ),
+    (
+        "prepared statements may stay",
+        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'cursor' from pg_cursors where is_holdable union all select 'channel' from pg_listening_channels() union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() union all select 'role' where current_user <> session_user)",
+        "c24_a_swapped_prepared_statement_does_not_meet_the_next_borrower",
+    ),
+    (
+        "cursors may stay",
+        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'statement' from pg_prepared_statements where from_sql union all select 'channel' from pg_listening_channels() union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() union all select 'role' where current_user <> session_user)",
+        "c15_what_is_held_does_not_meet_the_next_borrower",
+    ),
+    (
+        "channels may stay",
+        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'statement' from pg_prepared_statements where from_sql union all select 'cursor' from pg_cursors where is_holdable union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() union all select 'role' where current_user <> session_user)",
+        "c15_what_is_held_does_not_meet_the_next_borrower",
+    ),
+    (
+        "locks may stay",
+        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'statement' from pg_prepared_statements where from_sql union all select 'cursor' from pg_cursors where is_holdable union all select 'channel' from pg_listening_channels() union all select 'role' where current_user <> session_user)",
+        "c15_what_is_held_does_not_meet_the_next_borrower",
+    ),
+    (
+        "a role may stay",
+        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'statement' from pg_prepared_statements where from_sql union all select 'cursor' from pg_cursors where is_holdable union all select 'channel' from pg_listening_channels() union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())",
+        "c14_what_is_set_does_not_meet_the_next_borrower",
+    ),
+];
+
+/// How a check ended: `Ok`, or what it said.
+async fn run(check: Check, mutation: Option<&str>) -> Result<(), String> {
+    let world = attacks::scene().await;
+    if let Some(sql) = mutation {
+        let root = world.superuser().await;
+        root.batch_execute(EDIT).await.unwrap();
+        if let Err(error) = root.batch_execute(sql).await {
+            return Err(format!(
+                "the mutation does not run: {:?}",
+                error.as_db_error()
+            ));
+        }
+    }
+    let checked = AssertUnwindSafe(tokio::time::timeout(PATIENCE, check(&world)))
+        .catch_unwind()
+        .await;
+    let outcome = match checked {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err("it takes too long".to_owned()),
+        Err(panic) => Err(panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+            .unwrap_or_default()),
+    };
+    attacks::tear_down(world).await;
+    outcome
+}
+
+fn first_line(said: &str) -> String {
+    let said = said
+        .split("HOLE")
+        .nth(1)
+        .map_or(said, |rest| rest.trim_start_matches([':', ' ']));
+    said.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(110)
+        .collect()
+}
+
+async fn all() -> bool {
+    let checks: BTreeMap<&str, Check> = [
+        attacks::a_wall::CHECKS,
+        attacks::b_ways_around::CHECKS,
+        attacks::c_context::CHECKS,
+        attacks::d_keys::CHECKS,
+        attacks::e_side_channels::CHECKS,
+        catalogue::CHECKS,
+        wall::CHECKS,
+    ]
+    .concat()
+    .into_iter()
+    .collect();
+    let mutations = [POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, RESIDUE].concat();
+    let only = std::env::var("ROWHOUSE_MUTANTS").unwrap_or_default();
+    let mutations: Vec<Mutation> = mutations
+        .into_iter()
+        .filter(|(piece, _, _)| piece.contains(&only))
+        .collect();
+    let killers: BTreeSet<&str> = mutations.iter().map(|(_, _, killer)| *killer).collect();
+
+    let mut fine = true;
+    let whole: Vec<(&str, Result<(), String>)> = stream::iter(killers)
+        .map(async |killer| (killer, run(checks[killer], None).await))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    for (killer, outcome) in whole {
+        if let Err(said) = outcome {
+            fine = false;
+            eprintln!("RED IN A WHOLE WORLD  {killer}: {}", first_line(&said));
+        }
+    }
+    let outcomes: Vec<(Mutation, Result<(), String>)> = stream::iter(mutations)
+        .map(async |mutation| (mutation, run(checks[mutation.2], Some(mutation.1)).await))
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let total = outcomes.len();
+    let mut killed = 0;
+    for ((piece, _, killer), outcome) in outcomes {
+        match outcome {
+            Err(said) if said.contains("HOLE") => {
+                killed += 1;
+                eprintln!(
+                    "killed    {piece:<52} {killer}\n          {:<52} {}",
+                    "",
+                    first_line(&said)
+                );
+            }
+            Err(said) => eprintln!("BROKEN    {piece:<52} {killer}\n          {said}"),
+            Ok(()) => eprintln!("SURVIVED  {piece:<52} {killer}"),
+        }
+    }
+    eprintln!("{killed} of {total} pieces were missed when they were gone");
+    fine && killed == total
+}
+
+fn main() -> ExitCode {
+    if !std::env::args().any(|argument| argument == "--ignored") {
+        return ExitCode::SUCCESS;
+    }
+    let begun = Instant::now();
+    // What a check says goes into the table.
+    std::panic::set_hook(Box::new(|_| {}));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let fine = runtime.block_on(all());
+    eprintln!("{} s", begun.elapsed().as_secs());
+    if fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
