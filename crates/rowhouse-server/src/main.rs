@@ -48,7 +48,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run everything: a database of its own (or DATABASE_URL), migrated and seeded, and the HTTP service
+    /// Run everything: a database of its own (or `DATABASE_URL`), migrated and seeded, and the HTTP service
     Up {
         /// Port of the HTTP service
         #[arg(long)]

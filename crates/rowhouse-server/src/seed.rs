@@ -150,20 +150,30 @@ async fn tenant(
 
 /// What `rowhouse seed` says.
 pub fn describe(seeded: &Seeded) -> String {
-    let mut text = String::from(if seeded.fresh {
-        "Seeded."
-    } else {
-        "Already seeded; nothing changed."
-    });
-    text.push_str(&format!(
-        "\n  test-user  Personal Org            {}\n  acme       Acme                    {}",
-        seeded.personal, seeded.organization
-    ));
-    for (email, id, role) in &seeded.users {
-        text.push_str(&format!("\n             {:<24}{id}  {role}", email));
-    }
-    for (name, id) in &seeded.projects {
-        text.push_str(&format!("\n             project {name:<16}{id}"));
-    }
-    text
+    let mut lines = vec![
+        (if seeded.fresh {
+            "Seeded."
+        } else {
+            "Already seeded; nothing changed."
+        })
+        .to_owned(),
+        format!("  test-user  Personal Org            {}", seeded.personal),
+        format!(
+            "  acme       Acme                    {}",
+            seeded.organization
+        ),
+    ];
+    lines.extend(
+        seeded
+            .users
+            .iter()
+            .map(|(email, id, role)| format!("             {email:<24}{id}  {role}")),
+    );
+    lines.extend(
+        seeded
+            .projects
+            .iter()
+            .map(|(name, id)| format!("             project {name:<16}{id}")),
+    );
+    lines.join("\n")
 }

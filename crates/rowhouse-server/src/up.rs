@@ -1,4 +1,4 @@
-//! `rowhouse up`: everything, from nothing. Its own Postgres (or DATABASE_URL), migrated, seeded and enforced; an operator
+//! `rowhouse up`: everything, from nothing. Its own Postgres (or `DATABASE_URL`), migrated, seeded and enforced; an operator
 //! token; `connection.json` in the data folder; then the HTTP service until it is told to stop.
 //!
 //! Invariants: each step finds what an earlier run left and completes it, so a first start that was killed is finished by
@@ -20,18 +20,15 @@ const DATABASE: &str = "rowhouse";
 /// Runs until it is told to stop, or until its Postgres dies.
 pub async fn run(data: PathBuf, settings: &Settings, out: Output) -> Result<()> {
     let listener = app::listen(settings).await?;
-    let (server, owner_url) = match settings.database_url() {
-        Some(url) => {
-            std::fs::create_dir_all(&data).map_err(|error| {
-                Error::Config(format!("{} cannot be made: {error}", data.display()))
-            })?;
-            (None, url)
-        }
-        None => {
-            let server = Embedded::start(Options::new(&data)).await?;
-            let url = own_database(&server).await?;
-            (Some(server), url)
-        }
+    let (server, owner_url) = if let Some(url) = settings.database_url() {
+        std::fs::create_dir_all(&data).map_err(|error| {
+            Error::Config(format!("{} cannot be made: {error}", data.display()))
+        })?;
+        (None, url)
+    } else {
+        let server = Embedded::start(Options::new(&data)).await?;
+        let url = own_database(&server).await?;
+        (Some(server), url)
     };
     let ended = tokio::select! {
         ended = async {

@@ -1,5 +1,6 @@
 //! A running `rowhouse up` on a folder and a port of its own, and the commands that a user types beside it.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_mins(1);
 
 /// A data folder, and what is running on it. Dropped, the process is ended and the folder goes.
 pub struct House {
@@ -117,9 +118,9 @@ impl House {
         let mut text =
             format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         for (name, value) in headers {
-            text += &format!("{name}: {value}\r\n");
+            write!(text, "{name}: {value}\r\n").unwrap();
         }
-        text += &format!("content-length: {}\r\n\r\n{body}", body.len());
+        write!(text, "content-length: {}\r\n\r\n{body}", body.len()).unwrap();
         stream.write_all(text.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -194,6 +195,10 @@ pub fn shared() -> &'static House {
         // A static is never dropped: a process of its own ends the server with this one.
         let (us, them) = (std::process::id(), house.pid());
         let folder = house.folder.path().to_owned();
+        #[expect(
+            clippy::zombie_processes,
+            reason = "it outlives this process, on purpose, by a moment"
+        )]
         Command::new("sh")
             .arg("-c")
             .arg(format!(

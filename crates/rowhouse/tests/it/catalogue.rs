@@ -590,11 +590,11 @@ fn unqualified(body: &str) -> Vec<String> {
                     }
                 }
             }
-            _ if this.chars().all(|sign| "+-*/<>=~!@#%^&|`?".contains(sign)) => {
-                // Inside operator(pg_catalog.=).
-                if !(before == "." && after == ")") {
-                    found.push(this.to_owned());
-                }
+            // Unless it stands in operator(pg_catalog.=).
+            _ if this.chars().all(|sign| "+-*/<>=~!@#%^&|`?".contains(sign))
+                && !(before == "." && after == ")") =>
+            {
+                found.push(this.to_owned());
             }
             _ => {}
         }

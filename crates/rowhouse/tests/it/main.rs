@@ -15,3 +15,21 @@ mod schema;
 mod tables;
 mod wall;
 mod world;
+
+/// Each check is also a mutant's killer, found by its name.
+#[test]
+fn every_check_has_a_name_of_its_own() {
+    let files: [&[(&str, attacks::Check)]; 7] = [
+        attacks::a_wall::CHECKS,
+        attacks::b_ways_around::CHECKS,
+        attacks::c_context::CHECKS,
+        attacks::d_keys::CHECKS,
+        attacks::e_side_channels::CHECKS,
+        catalogue::CHECKS,
+        wall::CHECKS,
+    ];
+    let mut names = std::collections::BTreeSet::new();
+    for (name, _) in files.into_iter().flatten() {
+        assert!(names.insert(name), "{name}");
+    }
+}

@@ -168,7 +168,7 @@ async fn rush(house: &Rowhouse, tenants: &[(TenantId, String)], trouble: Trouble
                             );
                         }
                         Trouble::Poison if dice(seed + 3, 2) == 0 => {
-                            poison(&house, tenant, seed).await
+                            poison(&house, tenant, seed).await;
                         }
                         _ => {}
                     }
@@ -533,7 +533,7 @@ impl Line {
         let counted = round_trips.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect((Ipv4Addr::LOCALHOST, cluster().port()))
+                let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port()))
                     .await
                     .unwrap();
                 let clients_turn = Arc::new(AtomicBool::new(true));
@@ -569,7 +569,7 @@ impl Line {
 
     fn url(&self, world: &World) -> String {
         world.url("test_app").replace(
-            &format!(":{}/", cluster().port()),
+            &format!(":{}/", port()),
             &format!(":{}/", self.port),
         )
     }
@@ -621,7 +621,7 @@ impl Bouncer {
                 "[databases]\n* = host=127.0.0.1 port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
                  auth_type = scram-sha-256\nauth_file = {users}\npool_mode = {mode}\ndefault_pool_size = 4\nmax_client_conn = 500\n\
                  server_reset_query = DISCARD ALL\nserver_reset_query_always = {reset}\nserver_login_retry = 1\n",
-                server = cluster().port(),
+                server = port(),
                 users = users.display(),
                 reset = u8::from(always_reset),
             ),
@@ -660,7 +660,7 @@ impl Bouncer {
 
     async fn house(&self, world: &World) -> Result<Rowhouse, Error> {
         let url = world.url("test_app").replace(
-            &format!(":{}/", cluster().port()),
+            &format!(":{}/", port()),
             &format!(":{}/", self.port),
         );
         Rowhouse::connect(Config {
@@ -678,4 +678,11 @@ impl Drop for Bouncer {
         drop(self.child.wait());
         drop(std::fs::remove_dir_all(&self.folder));
     }
+}
+
+/// Where this process's server answers.
+fn port() -> u16 {
+    let url = cluster().superuser("postgres");
+    let (_, port) = url.rsplit_once('/').unwrap().0.rsplit_once(':').unwrap();
+    port.parse().unwrap()
 }

@@ -7,14 +7,14 @@ use rowhouse::embedded::{Embedded, Options};
 use rowhouse::{Owner, migrate};
 use tokio_postgres::Client;
 
-use crate::world::{bare_database, connect, fresh_database};
+use crate::world::{cluster, connect, fresh_database};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.sql");
 
 #[tokio::test]
 async fn the_page_equals_the_migrations() {
     let database = fresh_database().await;
-    let page = describe(&connect(&crate::world::cluster().superuser(&database)).await).await;
+    let page = describe(&connect(&cluster().superuser(&database)).await).await;
     if std::env::var_os("ROWHOUSE_WRITE_SCHEMA").is_some() {
         std::fs::write(PAGE, &page).unwrap();
     }
@@ -246,3 +246,13 @@ const FUNCTIONS: &str = "
     from pg_proc p join pg_language l on l.oid = p.prolang
     where p.pronamespace in ('rowhouse'::regnamespace, 'rowhouse_private'::regnamespace)
     order by p.pronamespace::regnamespace::text, p.proname, pg_get_function_identity_arguments(p.oid)";
+
+/// An empty database without Rowhouse.
+async fn bare_database(name: &str) -> String {
+    let postgres = connect(&cluster().superuser("postgres")).await;
+    postgres
+        .batch_execute(&format!("create database {name}"))
+        .await
+        .unwrap();
+    cluster().superuser(name)
+}

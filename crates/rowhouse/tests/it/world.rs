@@ -111,16 +111,6 @@ pub async fn fresh_database() -> String {
     database
 }
 
-/// An empty database without Rowhouse.
-pub async fn bare_database(name: &str) -> String {
-    let postgres = connect(&cluster().superuser("postgres")).await;
-    postgres
-        .batch_execute(&format!("create database {name}"))
-        .await
-        .unwrap();
-    cluster().superuser(name)
-}
-
 /// What tests connect with; two connections for the app.
 pub fn config(database: &str) -> Config {
     let cluster = cluster();
@@ -180,10 +170,6 @@ impl Cluster {
 
     pub fn url(&self, login: &str, database: &str) -> String {
         self.server.url(login, PASSWORD, database)
-    }
-
-    pub fn port(&self) -> u16 {
-        self.server.port()
     }
 
     pub fn major(&self) -> u32 {

@@ -22,6 +22,8 @@ checks![
 
 const NOBODY: &str = "00000000-0000-7000-8000-00000000ffff";
 
+type Insert<'a> = &'a dyn Fn(&str) -> String;
+
 pub async fn d01_a_name_taken_by_another_tenant_is_free(world: &World) {
     let taken = "insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'night shift')";
     let taken_project =
@@ -125,7 +127,7 @@ pub async fn d04_a_reference_to_a_foreign_row_is_refused_like_one_to_nothing(wor
             "insert into rowhouse.resources (id, type, title, {workspace}{column}) select '{NOBODY}', 'tag', 'x', {from}'{id}' from rowhouse.workspaces limit 1"
         )
     };
-    let tries: [(&dyn Fn(&str) -> String, &str); 7] = [
+    let tries: [(Insert<'_>, &str); 7] = [
         (
             &|id| {
                 format!(

@@ -27,7 +27,7 @@ use crate::world::{World, cluster, config, connect};
 pub type Check = for<'a> fn(&'a World) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// No check may take longer.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Lists the checks of a file: as `CHECKS` for `mutants`, and each as a test in a world of its own.
 macro_rules! checks {
