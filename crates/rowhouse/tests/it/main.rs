@@ -5,6 +5,7 @@
 mod attacks;
 mod catalogue;
 mod chinook;
+mod docs;
 mod embedded;
 mod isolation;
 mod keys;
