@@ -568,10 +568,9 @@ impl Line {
     }
 
     fn url(&self, world: &World) -> String {
-        world.url("test_app").replace(
-            &format!(":{}/", port()),
-            &format!(":{}/", self.port),
-        )
+        world
+            .url("test_app")
+            .replace(&format!(":{}/", port()), &format!(":{}/", self.port))
     }
 
     fn round_trips(&self) -> u64 {
@@ -659,10 +658,9 @@ impl Bouncer {
     }
 
     async fn house(&self, world: &World) -> Result<Rowhouse, Error> {
-        let url = world.url("test_app").replace(
-            &format!(":{}/", port()),
-            &format!(":{}/", self.port),
-        );
+        let url = world
+            .url("test_app")
+            .replace(&format!(":{}/", port()), &format!(":{}/", self.port));
         Rowhouse::connect(Config {
             pool_size: 8,
             pooled: true,
