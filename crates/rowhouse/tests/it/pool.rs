@@ -533,7 +533,7 @@ impl Line {
         let counted = round_trips.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port()))
+                let server = TcpStream::connect((Ipv4Addr::LOCALHOST, server_port()))
                     .await
                     .unwrap();
                 let clients_turn = Arc::new(AtomicBool::new(true));
@@ -570,7 +570,7 @@ impl Line {
     fn url(&self, world: &World) -> String {
         world
             .url("test_app")
-            .replace(&format!(":{}/", port()), &format!(":{}/", self.port))
+            .replace(&format!(":{}/", server_port()), &format!(":{}/", self.port))
     }
 
     fn round_trips(&self) -> u64 {
@@ -620,7 +620,7 @@ impl Bouncer {
                 "[databases]\n* = host=127.0.0.1 port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
                  auth_type = scram-sha-256\nauth_file = {users}\npool_mode = {mode}\ndefault_pool_size = 4\nmax_client_conn = 500\n\
                  server_reset_query = DISCARD ALL\nserver_reset_query_always = {reset}\nserver_login_retry = 1\n",
-                server = port(),
+                server = server_port(),
                 users = users.display(),
                 reset = u8::from(always_reset),
             ),
@@ -660,7 +660,7 @@ impl Bouncer {
     async fn house(&self, world: &World) -> Result<Rowhouse, Error> {
         let url = world
             .url("test_app")
-            .replace(&format!(":{}/", port()), &format!(":{}/", self.port));
+            .replace(&format!(":{}/", server_port()), &format!(":{}/", self.port));
         Rowhouse::connect(Config {
             pool_size: 8,
             pooled: true,
@@ -679,7 +679,7 @@ impl Drop for Bouncer {
 }
 
 /// Where this process's server answers.
-fn port() -> u16 {
+fn server_port() -> u16 {
     let url = cluster().superuser("postgres");
     let (_, port) = url.rsplit_once('/').unwrap().0.rsplit_once(':').unwrap();
     port.parse().unwrap()
