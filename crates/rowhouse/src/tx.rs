@@ -36,7 +36,11 @@ pub(crate) const ENTER: &str = "select rowhouse.enter($1)";
 /// Fails when an earlier statement failed, when the transaction is over, and when its context was changed.
 const STILL_WHOLE: &str = "select rowhouse.bound_tenant()";
 /// Simple-protocol text, so that nothing that the borrower prepared can stand in its place.
-const HAND_BACK: &str = "reset all; discard sequences; select rowhouse.residue(), count(*) from pg_catalog.pg_prepared_statements";
+/// The second column counts what the driver prepared for us, without what it asks of types for itself.
+const HAND_BACK: &str = r"reset all; discard sequences;
+    select rowhouse.residue(), count(*) filter (
+      where not from_sql and statement !~ '^\s*SELECT (t\.typname, t\.typtype, |enumlabel\s|attname, atttypid\s)')
+    from pg_catalog.pg_prepared_statements";
 /// How long a connection may take to come clean before it is closed.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
