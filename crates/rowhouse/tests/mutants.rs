@@ -11,6 +11,7 @@ mod attacks;
 mod catalogue;
 #[path = "it/wall.rs"]
 mod wall;
+#[expect(dead_code, reason = "other tests use more of it")]
 #[path = "it/world.rs"]
 mod world;
 

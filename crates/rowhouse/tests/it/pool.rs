@@ -168,7 +168,7 @@ async fn rush(house: &Rowhouse, tenants: &[(TenantId, String)], trouble: Trouble
                             );
                         }
                         Trouble::Poison if dice(seed + 3, 2) == 0 => {
-                            poison(&house, tenant, seed).await
+                            poison(&house, tenant, seed).await;
                         }
                         _ => {}
                     }
