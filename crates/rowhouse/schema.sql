@@ -535,6 +535,7 @@ table rowhouse_private.liveness  -- owner rowhouse_owner, fillfactor=80
   kind text not null
   tenant_state text not null default 'active'::text
   own_state text not null default 'RH005'::text
+  user_gone boolean not null default false
   expires_at timestamp with time zone not null default 'infinity'::timestamp with time zone
   access text not null default 'r'::text
   role text not null default 'none'::text
@@ -546,6 +547,7 @@ table rowhouse_private.liveness  -- owner rowhouse_owner, fillfactor=80
   state text not null generated: 
 CASE
     WHEN (tenant_state <> 'active'::text) THEN tenant_state
+    WHEN user_gone THEN 'RH005'::text
     WHEN (own_state <> 'active'::text) THEN own_state
     WHEN (kind = 'system'::text) THEN 'system'::text
     ELSE 'active'::text
@@ -557,6 +559,7 @@ END
   updated_at timestamp with time zone not null default now()
   constraint liveness_pkey PRIMARY KEY (tenant_id, principal_id, credential_id)
   constraint liveness_lookup UNIQUE (lookup)
+  INDEX liveness_by_user btree (user_id) WHERE (user_id IS NOT NULL)
   grant delete, insert, select, update to rowhouse_definer
 
 table rowhouse_private.login_secret  -- owner rowhouse_owner
@@ -875,11 +878,12 @@ function rowhouse_private.principal_added() returns trigger  -- plpgsql, volatil
 begin
   if new.kind <> 'team' then
     perform rowhouse_private.one_at_a_time(new.tenant_id);
-    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, tenant_state)
+    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone, tenant_state)
     select new.tenant_id, new.id,
       case when new.kind = 'key' then new.id else '00000000-0000-0000-0000-000000000000' end,
       new.kind,
       case when new.kind = 'user' then new.id end,
+      new.kind = 'user' and exists (select from rowhouse.users u where u.id = new.id and u.deleted_at is not null),
       rowhouse_private.tenant_state(t.status, t.placement)
     from rowhouse.tenants t
     where t.id = new.tenant_id;
@@ -931,9 +935,10 @@ begin
     end if;
     may := case when member_role = 'viewer' then 'r' else 'w' end;
     stands_for := stands_for || in_tenant || array(
-      select t.team_id from rowhouse.team_members t
-      where t.tenant_id = in_tenant and t.user_id = principal
-      order by t.team_id);
+      select m.team_id from rowhouse.team_members m
+      join rowhouse.teams t on t.tenant_id = m.tenant_id and t.id = m.team_id
+      where m.tenant_id = in_tenant and m.user_id = principal and t.deleted_at is null
+      order by m.team_id);
   else
     member_role := live.kind;
     if live.kind <> 'tenant' and live.kind <> 'system' then
@@ -1009,6 +1014,13 @@ begin
     insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'team');
   else
     update rowhouse.principals p set deleted_at = new.deleted_at where p.tenant_id = new.tenant_id and p.id = new.id;
+    if new.deleted_at is distinct from old.deleted_at then
+      perform rowhouse_private.one_at_a_time(new.tenant_id);
+      perform rowhouse_private.refresh(m.tenant_id, m.user_id)
+      from rowhouse.team_members m
+      where m.tenant_id = new.tenant_id and m.team_id = new.id
+      order by m.user_id;
+    end if;
   end if;
   return null;
 end
@@ -1040,6 +1052,11 @@ function rowhouse_private.user_changed() returns trigger  -- plpgsql, volatile, 
 begin
   if tg_op = 'INSERT' or new.email <> old.email then
     insert into rowhouse.locator (kind, digest, id) values ('email', sha256(convert_to(lower(new.email), 'UTF8')), new.id);
+  end if;
+  if tg_op = 'UPDATE' and new.deleted_at is distinct from old.deleted_at then
+    update rowhouse_private.liveness
+    set user_gone = new.deleted_at is not null, updated_at = clock_timestamp()
+    where user_id = new.id;
   end if;
   return null;
 end

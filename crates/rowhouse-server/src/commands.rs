@@ -1,14 +1,19 @@
 //! The short commands: a line or two around a function of the library each.
 
+use std::io::IsTerminal as _;
+use std::path::Path;
 use std::time::Duration;
 
+use rowhouse::embedded::{Embedded, Options};
+use rowhouse::tables::{self, Assign, Mode, Protect};
 use rowhouse::tenants::{self, Kind, NewTenant, PlanTier, Tenant};
-use rowhouse::{Access, Context, Error, Result, logins, migrate, operators, users};
+use rowhouse::{Access, Context, Error, Owner, Result, Secret, logins, migrate, operators, users};
 use serde_json::json;
 
 use crate::config::Settings;
-use crate::connection::{Place, Target};
+use crate::connection::{self, DEFAULT_DATA, Place, Target};
 use crate::output::{self, Output};
+use crate::tour::TourReport;
 
 /// `migrate`: builds or completes the wall, and its logins.
 pub async fn migrate(
@@ -191,6 +196,169 @@ pub async fn seed(place: &Place, settings: &Settings, out: Output) -> Result<()>
     let house = place.house(settings).await?;
     let seeded = crate::seed::run(&mut owner, &house).await?;
     out.show(&seeded, crate::seed::describe)
+}
+
+/// `tables protect`: what to put behind the wall, together, since keys between tables change together.
+pub struct Plan {
+    pub tables: Vec<String>,
+    pub tenant: Option<String>,
+    pub assign: Option<String>,
+    pub follow: Vec<String>,
+    pub shared: Vec<String>,
+    pub project_column: Option<String>,
+}
+
+/// `tables protect TABLE`.
+pub async fn protect(target: &Target, settings: &Settings, plan: Plan, out: Output) -> Result<()> {
+    let place = target.place(settings)?;
+    let assign = match (&plan.tenant, plan.assign) {
+        (Some(tenant), _) => {
+            let house = place.house(settings).await?;
+            let mut tx = house.begin_platform().await?;
+            let tenant = tenants::find(&mut tx, tenant).await?;
+            tx.commit().await?;
+            Assign::Tenant(tenant.id)
+        }
+        (None, Some(sql)) => Assign::Sql(sql),
+        (None, None) => Assign::Empty,
+    };
+    let mut wanted: Vec<Protect> = plan.shared.into_iter().map(Protect::shared).collect();
+    for table in plan.tables {
+        let table = Protect::content(table, assign.clone());
+        wanted.push(match &plan.project_column {
+            Some(column) => table.in_projects(column),
+            None => table,
+        });
+    }
+    for follower in plan.follow {
+        let (table, column) = follower.rsplit_once(':').ok_or_else(|| {
+            Error::Config(format!("--follow {follower}: must be TABLE:COLUMN, a foreign key's column that leads to the tenant"))
+        })?;
+        wanted.push(Protect::content(table, Assign::Follow(column.into())));
+    }
+    if wanted.is_empty() {
+        return Err(Error::Config("name a table to protect".into()));
+    }
+    let mut owner = place.owner().await?;
+    let tx = owner.begin().await?;
+    let done = tables::protect(&tx, &wanted).await?;
+    tx.commit().await?;
+    out.show(&done, |done| {
+        let mut lines = Vec::new();
+        for table in done {
+            lines.push(match (table.already, table.rows) {
+                (true, _) => format!(
+                    "{}: behind the wall already; rights looked after",
+                    table.table
+                ),
+                (false, Some(rows)) => format!(
+                    "{}: behind the wall ({}, {rows} rows)",
+                    table.table, table.class
+                ),
+                (false, None) => format!("{}: behind the wall ({})", table.table, table.class),
+            });
+            lines.extend(table.notes.iter().map(|note| format!("  {note}")));
+        }
+        lines.join("\n")
+    })
+}
+
+/// `tables list`.
+pub async fn list_tables(target: &Target, settings: &Settings, out: Output) -> Result<()> {
+    let mut owner = target.place(settings)?.owner().await?;
+    let tx = owner.begin().await?;
+    let managed = tables::list(&tx).await?;
+    out.show(&managed, |managed| {
+        let mut lines = vec![format!("{:<40}{:<10}MODE", "TABLE", "CLASS")];
+        lines.extend(managed.iter().map(|table| {
+            format!(
+                "{:<40}{:<10}{}",
+                format!("{}.{}", table.schema, table.table),
+                table.class.as_str(),
+                table.mode
+            )
+        }));
+        lines.join("\n")
+    })
+}
+
+/// `tables mode TABLE MODE`.
+pub async fn set_mode(
+    target: &Target,
+    settings: &Settings,
+    table: &str,
+    mode: Mode,
+    out: Output,
+) -> Result<()> {
+    let mut owner = target.place(settings)?.owner().await?;
+    let tx = owner.begin().await?;
+    tables::set_mode(&tx, table, mode).await?;
+    tx.commit().await?;
+    out.show(&json!({ "table": table, "mode": mode }), |_| {
+        format!("{table}: {mode}")
+    })
+}
+
+/// `tour`: in a database of its own, on the server that is named, or on one that lasts as long as the tour.
+pub async fn tour(target: &Target, settings: &Settings, out: Output) -> Result<()> {
+    let nothing_named =
+        target.data.is_none() && target.database.is_none() && settings.database_url().is_none();
+    let scratch = if nothing_named && !Path::new(DEFAULT_DATA).join("connection.json").exists() {
+        let folder = std::env::temp_dir().join(format!("rowhouse-tour-{}", std::process::id()));
+        Some((Embedded::start(Options::new(&folder)).await?, folder))
+    } else {
+        None
+    };
+    let server = match &scratch {
+        Some((server, _)) => server.superuser_url().into(),
+        None => target.place(settings)?.owner_url()?.clone(),
+    };
+    let database = format!("rowhouse_tour_{}", std::process::id());
+    let mut owner = Owner::connect(server.clone()).await?;
+    owner
+        .client()
+        .batch_execute(&format!("create database {database}"))
+        .await?;
+    let toured = tour_in(
+        &connection::with_database(&server, &database)?,
+        settings,
+        out,
+    )
+    .await;
+    owner
+        .client()
+        .batch_execute(&format!("drop database {database} with (force)"))
+        .await?;
+    logins::remove(&mut owner, &database).await?;
+    if let Some((server, folder)) = scratch {
+        server.stop().await?;
+        std::fs::remove_dir_all(&folder).map_err(|error| {
+            Error::Config(format!("{} is left behind: {error}", folder.display()))
+        })?;
+    }
+    let report = toured?;
+    if out.json {
+        let told = json!({ "attempts": report.attempts, "leaks": report.leaks, "unproved": report.unproved });
+        out.show(&told, |_| String::new())?;
+    }
+    match report.leaks + report.unproved {
+        0 => Ok(()),
+        _ => Err(Error::Config("the wall did not hold: see above".into())),
+    }
+}
+
+async fn tour_in(owner_url: &Secret, settings: &Settings, out: Output) -> Result<TourReport> {
+    let mut owner = Owner::connect(owner_url.clone()).await?;
+    migrate::run(&mut owner).await?;
+    let logins = logins::ensure(&mut owner, owner_url).await?;
+    let house = Place::of(owner_url.clone()).house(settings).await?;
+    if out.json {
+        crate::tour::run(owner_url, &house, &logins.app, &mut std::io::sink(), false).await
+    } else {
+        let mut stdout = std::io::stdout();
+        let colours = stdout.is_terminal();
+        crate::tour::run(owner_url, &house, &logins.app, &mut stdout, colours).await
+    }
 }
 
 /// `serve`: never migrates.

@@ -200,3 +200,25 @@ impl Place {
         Rowhouse::connect(config.with_platform(logins.platform)).await
     }
 }
+
+/// The same server and login, another database.
+pub fn with_database(url: &Secret, database: &str) -> Result<Secret> {
+    let (before, parameters) = match url.reveal().split_once('?') {
+        Some((before, parameters)) => (before, format!("?{parameters}")),
+        None => (url.reveal(), String::new()),
+    };
+    let slash = before
+        .find("://")
+        .and_then(|scheme| {
+            before[scheme + 3..]
+                .rfind('/')
+                .map(|slash| scheme + 3 + slash)
+        })
+        .ok_or_else(|| {
+            Error::Config(
+                "the owner's URL must have the form postgresql://user:password@host:port/database"
+                    .into(),
+            )
+        })?;
+    Ok(format!("{}/{database}{parameters}", &before[..slash]).into())
+}

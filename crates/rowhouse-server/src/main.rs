@@ -15,12 +15,14 @@ mod output;
 mod ping;
 mod router;
 mod seed;
+mod tour;
 mod up;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use rowhouse::tables::Mode;
 use rowhouse::tenants::{Kind, PlanTier};
 use rowhouse::{Access, Error, Result};
 
@@ -69,6 +71,11 @@ enum Command {
     /// The customers
     #[command(subcommand)]
     Tenants(Tenants),
+    /// The tables behind the wall
+    #[command(subcommand)]
+    Tables(Tables),
+    /// A minute with the wall: two tenants, one query, the attacks and how they end
+    Tour,
     /// Print a ticket, for `select rowhouse.enter('..')` in any client, or as a bearer of the HTTP service
     Ticket {
         /// Slug or id of the tenant
@@ -109,6 +116,39 @@ enum Tenants {
         /// free, team, business or enterprise
         #[arg(long, default_value_t = PlanTier::Free)]
         plan: PlanTier,
+    },
+}
+
+#[derive(Subcommand)]
+enum Tables {
+    /// Put fresh or small tables behind the wall, together
+    Protect {
+        /// Tables whose rows belong to tenants
+        tables: Vec<String>,
+        /// All their rows belong to this tenant (slug or id)
+        #[arg(long, conflicts_with = "assign")]
+        tenant: Option<String>,
+        /// An SQL expression over a row that gives its tenant's UUID
+        #[arg(long, value_name = "SQL")]
+        assign: Option<String>,
+        /// A table whose rows belong to the tenant of the row that this foreign key's column leads to
+        #[arg(long, value_name = "TABLE:COLUMN")]
+        follow: Vec<String>,
+        /// Reference data that every tenant reads and none writes
+        #[arg(long, value_name = "TABLE")]
+        shared: Vec<String>,
+        /// The column that holds a row's project
+        #[arg(long, value_name = "COLUMN")]
+        project_column: Option<String>,
+    },
+    /// List them with class and mode
+    List,
+    /// Switch one between off, shadow and enforce
+    Mode {
+        /// The table
+        table: String,
+        /// off, shadow or enforce
+        mode: Mode,
     },
 }
 
@@ -168,7 +208,9 @@ fn complain(error: &Error, json: bool) {
 
 fn start(cli: Cli) -> Result<()> {
     let mut settings = Settings::load(cli.config.as_deref())?;
-    logs::start(&settings.log)?;
+    // A command's last word is its error; only a service has a log to be read.
+    let service = matches!(cli.command, Command::Up { .. } | Command::Serve { .. });
+    logs::start(if service { &settings.log } else { "off" })?;
     if let Command::Up { port: Some(port) } | Command::Serve { port: Some(port) } = cli.command {
         settings.port = port;
     }
@@ -199,6 +241,29 @@ async fn run(cli: Cli, mut settings: Settings) -> Result<()> {
             kind,
             plan,
         }) => commands::create_tenant(target, &settings, (slug, name, kind, plan), out).await,
+        Command::Tables(Tables::Protect {
+            tables,
+            tenant,
+            assign,
+            follow,
+            shared,
+            project_column,
+        }) => {
+            let plan = commands::Plan {
+                tables,
+                tenant,
+                assign,
+                follow,
+                shared,
+                project_column,
+            };
+            commands::protect(target, &settings, plan, out).await
+        }
+        Command::Tables(Tables::List) => commands::list_tables(target, &settings, out).await,
+        Command::Tables(Tables::Mode { table, mode }) => {
+            commands::set_mode(target, &settings, &table, mode, out).await
+        }
+        Command::Tour => commands::tour(target, &settings, out).await,
         Command::Ticket {
             tenant,
             user,

@@ -11,7 +11,7 @@ use rowhouse::{Error, Owner, Result, Rowhouse, Secret, logins, migrate, operator
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Settings;
-use crate::connection::{Connection, Database, Place};
+use crate::connection::{Connection, Database, Place, with_database};
 use crate::output::Output;
 use crate::{app, seed};
 
@@ -90,11 +90,7 @@ async fn own_database(server: &Embedded) -> Result<Secret> {
     client
         .batch_execute(&format!("revoke all on database {DATABASE} from public"))
         .await?;
-    let url = server.superuser_url();
-    let (server, _) = url
-        .rsplit_once('/')
-        .ok_or_else(|| Error::Config("the server's URL names no database".into()))?;
-    Ok(format!("{server}/{DATABASE}").into())
+    with_database(&server.superuser_url().into(), DATABASE)
 }
 
 async fn prepare(

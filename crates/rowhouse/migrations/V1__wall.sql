@@ -75,6 +75,7 @@ create table rowhouse_private.liveness (
   kind text not null,
   tenant_state text not null default 'active', -- or the SQLSTATE with which to refuse
   own_state text not null default 'RH005',     -- likewise, for the principal and its credential
+  user_gone boolean not null default false,    -- the user was deleted from the platform
   expires_at timestamptz not null default 'infinity',
   access text not null default 'r', -- 'r' or 'w': the most that a ticket can ask for
   role text not null default 'none',
@@ -85,6 +86,7 @@ create table rowhouse_private.liveness (
   packed_read text not null default '', -- app.context for a ticket that asks to read
   state text not null generated always as (case
     when tenant_state <> 'active' then tenant_state
+    when user_gone then 'RH005'
     when own_state <> 'active' then own_state
     when kind = 'system' then 'system' -- to be looked at more closely: it may enter from a platform login only
     else 'active'
@@ -98,6 +100,7 @@ create table rowhouse_private.liveness (
   constraint liveness_pkey primary key (tenant_id, principal_id, credential_id),
   constraint liveness_lookup unique (lookup)
 ) with (fillfactor = 80);
+create index liveness_by_user on rowhouse_private.liveness (user_id) where user_id is not null;
 grant select, insert, update, delete on rowhouse_private.liveness to rowhouse_definer;
 
 -- The settings of this transaction, and whether their seal fits the key of now, or the one before. The message is

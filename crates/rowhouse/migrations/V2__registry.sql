@@ -148,6 +148,11 @@ begin
   if tg_op = 'INSERT' or new.email <> old.email then
     insert into rowhouse.locator (kind, digest, id) values ('email', sha256(convert_to(lower(new.email), 'UTF8')), new.id);
   end if;
+  if tg_op = 'UPDATE' and new.deleted_at is distinct from old.deleted_at then
+    update rowhouse_private.liveness
+    set user_gone = new.deleted_at is not null, updated_at = clock_timestamp()
+    where user_id = new.id;
+  end if;
   return null;
 end
 $$;

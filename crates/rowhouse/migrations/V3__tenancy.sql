@@ -213,9 +213,10 @@ begin
     end if;
     may := case when member_role = 'viewer' then 'r' else 'w' end;
     stands_for := stands_for || in_tenant || array(
-      select t.team_id from rowhouse.team_members t
-      where t.tenant_id = in_tenant and t.user_id = principal
-      order by t.team_id);
+      select m.team_id from rowhouse.team_members m
+      join rowhouse.teams t on t.tenant_id = m.tenant_id and t.id = m.team_id
+      where m.tenant_id = in_tenant and m.user_id = principal and t.deleted_at is null
+      order by m.team_id);
   else
     member_role := live.kind;
     if live.kind <> 'tenant' and live.kind <> 'system' then
@@ -269,11 +270,12 @@ as $$
 begin
   if new.kind <> 'team' then
     perform rowhouse_private.one_at_a_time(new.tenant_id);
-    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, tenant_state)
+    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone, tenant_state)
     select new.tenant_id, new.id,
       case when new.kind = 'key' then new.id else '00000000-0000-0000-0000-000000000000' end,
       new.kind,
       case when new.kind = 'user' then new.id end,
+      new.kind = 'user' and exists (select from rowhouse.users u where u.id = new.id and u.deleted_at is not null),
       rowhouse_private.tenant_state(t.status, t.placement)
     from rowhouse.tenants t
     where t.id = new.tenant_id;
@@ -314,6 +316,13 @@ begin
     insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'team');
   else
     update rowhouse.principals p set deleted_at = new.deleted_at where p.tenant_id = new.tenant_id and p.id = new.id;
+    if new.deleted_at is distinct from old.deleted_at then
+      perform rowhouse_private.one_at_a_time(new.tenant_id);
+      perform rowhouse_private.refresh(m.tenant_id, m.user_id)
+      from rowhouse.team_members m
+      where m.tenant_id = new.tenant_id and m.team_id = new.id
+      order by m.user_id;
+    end if;
   end if;
   return null;
 end

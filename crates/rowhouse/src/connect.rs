@@ -135,8 +135,8 @@ fn tls(config: &tokio_postgres::Config) -> Result<MakeRustlsConnect> {
 }
 
 /// Startup options outlive `reset all` and win over `alter role .. set`, which a login can do to itself: one that stored
-/// a tiny timeout could not even be asked. A pooler takes none.
-const OWN_SETTINGS: &str = "-c statement_timeout=0";
+/// a tiny timeout, or a library that is not there, could not even be asked. A pooler takes none.
+const OWN_SETTINGS: &str = "-c statement_timeout=0 -c local_preload_libraries=";
 
 /// A single connection, driven by a task of its own until the client is dropped.
 #[expect(

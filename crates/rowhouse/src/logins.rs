@@ -71,6 +71,22 @@ pub async fn find(owner: &mut Owner, owner_url: &Secret) -> Result<Logins> {
     urls(owner_url, &database, &secret)
 }
 
+/// Removes the logins of a database that has been dropped; `owner` is connected to another one.
+pub async fn remove(owner: &mut Owner, database: &str) -> Result<()> {
+    for (suffix, _) in LOGINS {
+        let statement = owner
+            .client()
+            .query_typed_one(
+                "select format('drop role if exists %I', $1)",
+                &[(&name(database, suffix), Type::TEXT)],
+            )
+            .await?
+            .get::<_, String>(0);
+        owner.client().batch_execute(&statement).await?;
+    }
+    Ok(())
+}
+
 async fn secret(owner: &mut Owner) -> Result<Vec<u8>> {
     let row = owner
         .client()

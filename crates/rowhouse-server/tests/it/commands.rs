@@ -170,3 +170,78 @@ fn wrong_settings_and_places_are_named_with_the_way_out() {
         );
     }
 }
+
+#[test]
+fn a_table_goes_behind_the_wall_from_the_command_line() {
+    let house = shared();
+    let owner = house.connection()["database"]["owner"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    crate::world::sql(
+        &owner,
+        "create table public.memos (id int generated always as identity primary key, body text not null)",
+    );
+    crate::world::sql(&owner, "insert into public.memos (body) values ('old one')");
+    let refused = house.run(&["tables", "protect", "memos"]);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("memos"),
+        "{}",
+        refused.stderr
+    );
+    let done = house.ok(&["tables", "protect", "memos", "--tenant", "acme"]);
+    assert!(
+        done.starts_with("public.memos: behind the wall (content, 1 rows)"),
+        "{done}"
+    );
+    assert!(
+        house
+            .ok(&["tables", "protect", "memos"])
+            .contains("behind the wall already")
+    );
+    assert!(house.ok(&["tables", "list"]).contains("public.memos"));
+
+    let app = house.connection()["database"]["app"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let count =
+        |ticket: &str| crate::world::count_inside(&app, ticket, "select count(*) from memos");
+    assert_eq!(count(&house.ok(&["ticket", "--tenant", "acme"])), 1);
+    assert_eq!(count(&house.ok(&["ticket", "--tenant", "test-user"])), 0);
+    for mode in ["shadow", "off", "enforce"] {
+        house.ok(&["tables", "mode", "memos", mode]);
+        let seen = count(&house.ok(&["ticket", "--tenant", "test-user"]));
+        assert_eq!(seen, i64::from(mode != "enforce"), "{mode}");
+    }
+    assert!(
+        house
+            .run(&["tables", "protect", "nowhere"])
+            .stderr
+            .contains("nowhere")
+    );
+    assert_eq!(house.run(&["tables", "protect"]).code, 1);
+}
+
+#[test]
+fn the_tour_holds_and_leaves_nothing_behind() {
+    let house = shared();
+    let told: serde_json::Value = serde_json::from_str(&house.ok(&["tour", "--json"])).unwrap();
+    assert_eq!(
+        (&told["attempts"], &told["leaks"], &told["unproved"]),
+        (&10.into(), &0.into(), &0.into())
+    );
+    let read = house.ok(&["tour"]);
+    for shown in [
+        "USA                 523.06      France              195.10",
+        "10 attacks, 0 leaks",
+    ] {
+        assert!(read.contains(shown), "{read}");
+    }
+    let owner = house.connection()["database"]["owner"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let left = "select (select count(*) from pg_database where datname like '%tour%') + (select count(*) from pg_roles where rolname like '%tour%')";
+    assert_eq!(crate::world::count(&owner, left), 0);
+}

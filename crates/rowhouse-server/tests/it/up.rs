@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::world::{House, free_port, rowhouse};
+use crate::world::{House, free_port, rowhouse, sql};
 
 #[test]
 fn it_starts_from_nothing_stops_cleanly_and_keeps_everything() {
@@ -126,11 +126,4 @@ fn a_database_that_lost_its_keys_or_is_newer_is_refused() {
     sql(&owner, "drop schema rowhouse_private cascade");
     sql(&owner, "drop schema rowhouse cascade");
     assert!(serve(&house).contains("run rowhouse migrate"));
-}
-
-fn sql(url: &str, statement: &str) {
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let mut owner = rowhouse::Owner::connect(url).await.unwrap();
-        owner.client().batch_execute(statement).await.unwrap();
-    });
 }

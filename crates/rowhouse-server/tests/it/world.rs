@@ -285,3 +285,36 @@ pub fn json_lines(log: &str) -> Vec<Value> {
         })
         .collect()
 }
+
+/// Statements as the owner.
+pub fn sql(url: &str, statements: &str) {
+    run(async {
+        let mut owner = rowhouse::Owner::connect(url).await.unwrap();
+        owner.client().batch_execute(statements).await.unwrap();
+    });
+}
+
+/// A number, as whoever the URL names.
+pub fn count(url: &str, query: &str) -> i64 {
+    run(async {
+        let mut client = rowhouse::Owner::connect(url).await.unwrap();
+        client.client().query_one(query, &[]).await.unwrap().get(0)
+    })
+}
+
+/// A number inside the tenant of a ticket.
+pub fn count_inside(url: &str, ticket: &str, query: &str) -> i64 {
+    let ticket: rowhouse::Ticket = ticket.parse().unwrap();
+    run(async {
+        let mut client = rowhouse::Owner::connect(url).await.unwrap();
+        let tx = client.begin().await.unwrap();
+        tx.execute("select rowhouse.enter($1)", &[&ticket.as_bytes()])
+            .await
+            .unwrap();
+        tx.query_one(query, &[]).await.unwrap().get(0)
+    })
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Runtime::new().unwrap().block_on(work)
+}

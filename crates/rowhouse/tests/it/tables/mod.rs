@@ -32,7 +32,7 @@ pub async fn truth(world: &World, sql: &str) -> i64 {
 }
 
 /// Everything that the catalogue says of a schema's tables, and their rows.
-pub async fn catalogue(client: &Client) -> String {
+pub async fn everything_said(client: &Client) -> String {
     client
         .query_one(
             "select string_agg(line, e'\n' order by line) from (

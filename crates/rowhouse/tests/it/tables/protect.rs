@@ -4,7 +4,8 @@ use rowhouse::Owner;
 use rowhouse::tables::{self, Assign, Class, Protect};
 use tokio_postgres::Client;
 
-use super::{assert_violates, build, catalogue, protect, refused_by_right, truth};
+use super::{assert_violates, build, everything_said, protect, refused_by_right, truth};
+use crate::catalogue;
 use crate::world::{World, cluster, connect};
 
 /// The definitions of a table's indexes and constraints, by name.
@@ -261,7 +262,7 @@ async fn a_second_run_changes_nothing_but_the_rights_on_new_columns() {
     ];
     protect(&world, &plan).await.unwrap();
     let superuser = world.superuser().await;
-    let before = catalogue(&superuser).await;
+    let before = everything_said(&superuser).await;
     let again = protect(&world, &plan).await.unwrap();
     assert!(
         again
@@ -269,7 +270,7 @@ async fn a_second_run_changes_nothing_but_the_rights_on_new_columns() {
             .all(|table| table.already && table.notes.is_empty() && table.statements.is_empty()),
         "{again:?}"
     );
-    assert_eq!(catalogue(&superuser).await, before);
+    assert_eq!(everything_said(&superuser).await, before);
 
     let alpha = world.alpha.context();
     world
@@ -361,6 +362,35 @@ async fn a_table_made_later_joins_the_one_behind_the_wall() {
             .len(),
         2
     );
+}
+
+/// What the catalogue is asked of our own tables, it is asked of these.
+#[tokio::test]
+async fn protected_tables_answer_the_catalogue_as_our_own_do() {
+    let world = World::new().await;
+    build(
+        &world,
+        "create table kinds (id int primary key);
+         create table notes (id int primary key, kind int references kinds, project uuid not null, at date, unique (kind, at));
+         create table lines (id int primary key, note int references notes, body text);
+         create index on lines (body)",
+    )
+    .await;
+    let plan = [
+        Protect::shared("kinds"),
+        Protect::content("notes", Assign::Empty).in_projects("project"),
+        Protect::content("lines", Assign::Follow("note".into())),
+    ];
+    protect(&world, &plan).await.unwrap();
+    catalogue::every_walled_table_enables_and_forces_row_security(&world).await;
+    catalogue::every_walled_table_has_the_whole_floor(&world).await;
+    catalogue::nothing_but_the_floor_is_restrictive_and_nothing_else_is_public(&world).await;
+    catalogue::tenant_id_leads_every_key_and_index(&world).await;
+    catalogue::no_foreign_key_acts_on_another_row(&world).await;
+    catalogue::no_right_goes_beyond_rows(&world).await;
+    catalogue::nobody_may_create_anything(&world).await;
+    catalogue::tables_have_one_owner_and_functions_another(&world).await;
+    catalogue::policies_read_no_other_table(&world).await;
 }
 
 /// No superuser: owner of the database and of the tables, and member of `rowhouse_migrator`.

@@ -3,7 +3,7 @@
 use rowhouse::Error;
 use rowhouse::tables::{self, Assign, Protect};
 
-use super::{build, catalogue, protect};
+use super::{build, everything_said, protect};
 use crate::world::World;
 
 fn content(table: &str) -> Protect {
@@ -13,52 +13,148 @@ fn content(table: &str) -> Protect {
 /// What is there, the plan, and what the refusal says.
 struct Case(&'static str, Vec<Protect>, &'static [&'static str]);
 
-fn cases() -> Vec<Case> {
-    let follow = |column: &str| Assign::Follow(column.into());
+fn follow(column: &str) -> Assign {
+    Assign::Follow(column.into())
+}
+
+/// What the table is.
+fn kinds_of_table() -> Vec<Case> {
     vec![
         Case("", vec![content("missing")], &["missing does not exist"]),
         Case("", vec![content("no name at all")], &["no name at all "]),
-        Case("create view v as select 1 as id", vec![content("v")], &["public.v is a view"]),
-        Case("create materialized view m as select 1 as id", vec![content("m")], &["is a materialized view"]),
+        Case(
+            "create view v as select 1 as id",
+            vec![content("v")],
+            &["public.v is a view"],
+        ),
+        Case(
+            "create materialized view m as select 1 as id",
+            vec![content("m")],
+            &["is a materialized view"],
+        ),
         Case("create sequence s", vec![content("s")], &["is a sequence"]),
-        Case("create table p (id int) partition by list (id)", vec![content("p")], &["is a partitioned table"]),
+        Case(
+            "create table p (id int) partition by list (id)",
+            vec![content("p")],
+            &["is a partitioned table"],
+        ),
         Case(
             "create table p (id int) partition by list (id); create table p1 partition of p for values in (1)",
             vec![content("p1")],
             &["public.p1 is a partition"],
         ),
-        Case("create table a (id int); create table b () inherits (a)", vec![content("a")], &["public.a takes part in inheritance"]),
-        Case("create table a (id int); create table b () inherits (a)", vec![content("b")], &["public.b takes part in inheritance"]),
+        Case(
+            "create table a (id int); create table b () inherits (a)",
+            vec![content("a")],
+            &["public.a takes part in inheritance"],
+        ),
+        Case(
+            "create table a (id int); create table b () inherits (a)",
+            vec![content("b")],
+            &["public.b takes part in inheritance"],
+        ),
         Case(
             "create foreign data wrapper w; create server w foreign data wrapper w; create foreign table f (id int) server w",
             vec![content("f")],
             &["is a foreign table"],
         ),
-        Case("create type row as (id int); create table t of row", vec![content("t")], &["is of the type"]),
-        Case("", vec![content("rowhouse.tenants")], &["lies in schema rowhouse"]),
-        Case("", vec![content("pg_catalog.pg_class")], &["lies in schema pg_catalog"]),
-        Case("", vec![content("information_schema.sql_parts")], &["lies in schema information_schema"]),
-        Case("create table t (id int); create rule r as on insert to t do also nothing", vec![content("t")], &["has rules (r)"]),
-        Case("create table t (id int); create policy mine on t", vec![content("t")], &["policies: mine"]),
-        Case("create table t (id int); alter table t enable row level security", vec![content("t")], &["row-level security of its own (policies: none)"]),
-        Case("create table t (id int, tenant_id text)", vec![content("t")], &["column tenant_id of type text"]),
-        Case("create table t (id int, tenant_id uuid); insert into t values (1)", vec![content("t")], &["has 1 rows without a value in tenant_id"]),
+        Case(
+            "create type row as (id int); create table t of row",
+            vec![content("t")],
+            &["is of the type"],
+        ),
+        Case(
+            "",
+            vec![content("rowhouse.tenants")],
+            &["lies in schema rowhouse"],
+        ),
+        Case(
+            "",
+            vec![content("pg_catalog.pg_class")],
+            &["lies in schema pg_catalog"],
+        ),
+        Case(
+            "",
+            vec![content("information_schema.sql_parts")],
+            &["lies in schema information_schema"],
+        ),
+        Case(
+            "create table t (id int); create rule r as on insert to t do also nothing",
+            vec![content("t")],
+            &["has rules (r)"],
+        ),
+        Case(
+            "create table t (id int); create policy mine on t",
+            vec![content("t")],
+            &["policies: mine"],
+        ),
+        Case(
+            "create table t (id int); alter table t enable row level security",
+            vec![content("t")],
+            &["row-level security of its own (policies: none)"],
+        ),
+    ]
+}
+
+/// What is in it and around it.
+fn columns_and_rows() -> Vec<Case> {
+    vec![
+        Case(
+            "create table t (id int, tenant_id text)",
+            vec![content("t")],
+            &["column tenant_id of type text"],
+        ),
+        Case(
+            "create table t (id int, tenant_id uuid); insert into t values (1)",
+            vec![content("t")],
+            &["has 1 rows without a value in tenant_id"],
+        ),
         Case(
             "create table t (id int, tenant_id uuid); insert into t values (1, gen_random_uuid())",
             vec![content("t")],
             &["has 1 rows that were assigned to a tenant that does not exist"],
         ),
-        Case("create table t (id int, tenant_id uuid)", vec![Protect::content("t", Assign::Sql("null".into()))], &["has a column tenant_id already"]),
-        Case("create table t (id int); insert into t values (1)", vec![content("t")], &["has 1 rows: say whose they are"]),
+        Case(
+            "create table t (id int, tenant_id uuid)",
+            vec![Protect::content("t", Assign::Sql("null".into()))],
+            &["has a column tenant_id already"],
+        ),
+        Case(
+            "create table t (id int); insert into t values (1)",
+            vec![content("t")],
+            &["has 1 rows: say whose they are"],
+        ),
         Case(
             "create table t (id int); insert into t values (1), (2), (null)",
-            vec![Protect::content("t", Assign::Sql("case when id > 1 then gen_random_uuid() end".into()))],
+            vec![Protect::content(
+                "t",
+                Assign::Sql("case when id > 1 then gen_random_uuid() end".into()),
+            )],
             &["public.t has 2 rows that were assigned to no tenant"],
         ),
-        Case("create table t (id int); insert into t values (1), (2)", vec![content("t").rows_at_most(1)], &["has more than 1 rows"]),
-        Case("create table t (id int, during tsrange, exclude using gist (during with &&))", vec![content("t")], &["exclusion constraint (t_during_excl)"]),
-        Case("create table t (id int primary key); create publication outward for table t", vec![content("t")], &["publication outward", "alter publication outward drop table public.t"]),
-        Case("create table t (id int); create view v as select * from t", vec![content("t")], &["alter view v set (security_invoker = true)"]),
+        Case(
+            "create table t (id int); insert into t values (1), (2)",
+            vec![content("t").rows_at_most(1)],
+            &["has more than 1 rows"],
+        ),
+        Case(
+            "create table t (id int, during tsrange, exclude using gist (during with &&))",
+            vec![content("t")],
+            &["exclusion constraint (t_during_excl)"],
+        ),
+        Case(
+            "create table t (id int primary key); create publication outward for table t",
+            vec![content("t")],
+            &[
+                "publication outward",
+                "alter publication outward drop table public.t",
+            ],
+        ),
+        Case(
+            "create table t (id int); create view v as select * from t",
+            vec![content("t")],
+            &["alter view v set (security_invoker = true)"],
+        ),
         Case(
             "create table t (id int); create materialized view m as select * from t; grant select on m to rowhouse_app",
             vec![content("t")],
@@ -69,6 +165,12 @@ fn cases() -> Vec<Case> {
             vec![content("t")],
             &["has a key (t_pkey)", "view v"],
         ),
+    ]
+}
+
+/// What it is linked with.
+fn keys_and_plans() -> Vec<Case> {
+    vec![
         Case(
             "create table p (id int primary key); create table c (id int, p_id int constraint ck references p on delete cascade)",
             vec![content("p"), Protect::content("c", follow("p_id"))],
@@ -127,12 +229,15 @@ async fn what_cannot_be_protected_is_refused_by_name_and_stays_as_it_was() {
     let world = World::new().await;
     let superuser = world.superuser().await;
     let mut owner = world.owner().await;
-    for Case(setup, plan, expected) in cases() {
+    for Case(setup, plan, expected) in [kinds_of_table(), columns_and_rows(), keys_and_plans()]
+        .into_iter()
+        .flatten()
+    {
         superuser
             .batch_execute(&format!("create schema if not exists public; {setup}"))
             .await
             .unwrap();
-        let before = catalogue(&superuser).await;
+        let before = everything_said(&superuser).await;
         let tx = owner.begin().await.unwrap();
         let refusal = tables::protect(&tx, &plan).await;
         // Even when the caller goes on and commits.
@@ -144,7 +249,7 @@ async fn what_cannot_be_protected_is_refused_by_name_and_stays_as_it_was() {
         for part in expected {
             assert!(rule.contains(part), "{setup}: {rule}");
         }
-        assert_eq!(catalogue(&superuser).await, before, "{setup}");
+        assert_eq!(everything_said(&superuser).await, before, "{setup}");
         superuser
             .batch_execute(
                 "drop schema public cascade; drop publication if exists outward; drop foreign data wrapper if exists w cascade;
