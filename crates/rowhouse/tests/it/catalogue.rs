@@ -590,11 +590,10 @@ fn unqualified(body: &str) -> Vec<String> {
                     }
                 }
             }
+            // Inside operator(pg_catalog.=).
+            _ if before == "." && after == ")" => {}
             _ if this.chars().all(|sign| "+-*/<>=~!@#%^&|`?".contains(sign)) => {
-                // Inside operator(pg_catalog.=).
-                if !(before == "." && after == ")") {
-                    found.push(this.to_owned());
-                }
+                found.push(this.to_owned());
             }
             _ => {}
         }
