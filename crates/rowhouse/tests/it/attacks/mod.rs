@@ -38,7 +38,7 @@ macro_rules! checks {
         #[cfg(test)]
         mod as_tests {
             $(
-                #[tokio::test]
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
                     let world = $crate::attacks::scene().await;
                     let (_, check) = super::CHECKS.iter().find(|(name, _)| *name == stringify!($name)).unwrap();
