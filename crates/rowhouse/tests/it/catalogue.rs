@@ -590,10 +590,9 @@ fn unqualified(body: &str) -> Vec<String> {
                     }
                 }
             }
-            // Unless it stands in operator(pg_catalog.=).
-            _ if this.chars().all(|sign| "+-*/<>=~!@#%^&|`?".contains(sign))
-                && !(before == "." && after == ")") =>
-            {
+            // Inside operator(pg_catalog.=).
+            _ if before == "." && after == ")" => {}
+            _ if this.chars().all(|sign| "+-*/<>=~!@#%^&|`?".contains(sign)) => {
                 found.push(this.to_owned());
             }
             _ => {}

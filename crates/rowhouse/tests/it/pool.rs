@@ -17,8 +17,15 @@ use rowhouse::{Config, Context, Error, Rowhouse, SealSource};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::attacks::{MINE, allowed, config_of, is_refused, notes_through, scene, walled};
+use crate::attacks::{MINE, allowed, checks, config_of, is_refused, notes_through, scene, walled};
 use crate::world::{World, cluster};
+
+checks![
+    two_hundred_requests_of_twenty_tenants_see_their_own_rows_only,
+    requests_cancelled_half_way_leave_nothing_to_the_others,
+    poison_left_on_connections_reaches_nobody,
+    each_poison_alone_reaches_nobody,
+];
 
 const TENANTS: usize = 20;
 const REQUESTS: usize = 200;
@@ -65,9 +72,8 @@ fn dice(seed: usize, sides: usize) -> usize {
     usize::try_from((mixed >> 33) % sides as u64).unwrap()
 }
 
-/// A world with twenty tenants more, each with three notes that begin with its slug.
-async fn crowd() -> (World, Vec<(TenantId, String)>) {
-    let world = scene().await;
+/// Twenty tenants more, each with three notes that begin with its slug.
+async fn crowd(world: &World) -> Vec<(TenantId, String)> {
     let mut tenants = Vec::new();
     let mut tx = world.house.begin_platform().await.unwrap();
     for n in 0..TENANTS {
@@ -86,7 +92,7 @@ async fn crowd() -> (World, Vec<(TenantId, String)>) {
     )
     .await
     .unwrap();
-    (world, tenants)
+    tenants
 }
 
 const READ: &str = "select body from public.notes where id <= 3 order by id";
@@ -204,39 +210,35 @@ async fn four(world: &World) -> Rowhouse {
     .unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_hundred_requests_of_twenty_tenants_see_their_own_rows_only() {
-    let (world, tenants) = crowd().await;
-    let house = four(&world).await;
+pub async fn two_hundred_requests_of_twenty_tenants_see_their_own_rows_only(world: &World) {
+    let tenants = crowd(world).await;
+    let house = four(world).await;
     bounded(rush(&house, &tenants, Trouble::None)).await;
-    nobody_wrote_elsewhere(&world).await;
+    nobody_wrote_elsewhere(world).await;
     assert_eq!(house.connections_closed(), 0, "clean connections are kept");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn requests_cancelled_half_way_leave_nothing_to_the_others() {
-    let (world, tenants) = crowd().await;
-    let house = four(&world).await;
+pub async fn requests_cancelled_half_way_leave_nothing_to_the_others(world: &World) {
+    let tenants = crowd(world).await;
+    let house = four(world).await;
     bounded(rush(&house, &tenants, Trouble::Cancelled)).await;
-    nobody_wrote_elsewhere(&world).await;
+    nobody_wrote_elsewhere(world).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn poison_left_on_connections_reaches_nobody() {
-    let (world, tenants) = crowd().await;
-    let house = four(&world).await;
+pub async fn poison_left_on_connections_reaches_nobody(world: &World) {
+    let tenants = crowd(world).await;
+    let house = four(world).await;
     bounded(rush(&house, &tenants, Trouble::Poison)).await;
-    nobody_wrote_elsewhere(&world).await;
+    nobody_wrote_elsewhere(world).await;
     assert!(
         house.connections_closed() > 0,
         "some of it stays until the connection is closed"
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn each_poison_alone_reaches_nobody() {
-    let (world, tenants) = crowd().await;
-    let house = crate::attacks::lone(&world).await;
+pub async fn each_poison_alone_reaches_nobody(world: &World) {
+    let tenants = crowd(world).await;
+    let house = crate::attacks::lone(world).await;
     let (poisoner, victim) = (&tenants[0], &tenants[1]);
     for poison in POISON {
         for end in 0..3 {
@@ -255,12 +257,13 @@ async fn each_poison_alone_reaches_nobody() {
             }
         }
     }
-    nobody_wrote_elsewhere(&world).await;
+    nobody_wrote_elsewhere(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn behind_pgbouncer_requests_see_their_own_rows_only() {
-    let (world, tenants) = crowd().await;
+    let world = scene().await;
+    let tenants = crowd(&world).await;
     let bouncer = Bouncer::start("transaction", true).await;
     let house = bouncer.house(&world).await.unwrap();
     for trouble in [Trouble::None, Trouble::Cancelled, Trouble::Poison] {

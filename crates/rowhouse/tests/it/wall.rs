@@ -242,11 +242,11 @@ pub async fn a_viewer_reads_and_a_member_writes(world: &World) {
     ] {
         let context = Context::user(world.alpha.id, user);
         assert_eq!(notes_through(&world.house, &context).await, MINE);
-        let touched = world.house.execute(&context, write, &[]).await;
+        let written = world.house.execute(&context, write, &[]).await;
         if writes {
-            assert_eq!(touched.unwrap(), 2);
+            assert_eq!(written.unwrap(), 2);
         } else {
-            is_refused(touched, "read-only");
+            is_refused(written, "read-only");
         }
         let managed = world.house.execute(&context, manage, &[]).await;
         if manages {

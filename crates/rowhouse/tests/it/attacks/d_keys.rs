@@ -20,9 +20,10 @@ checks![
     d13_the_wall_is_not_changed_while_a_tenant_is_bound,
 ];
 
-const NOBODY: &str = "00000000-0000-7000-8000-00000000ffff";
+/// A statement that names this id.
+type Sql<'a> = &'a dyn Fn(&str) -> String;
 
-type Insert<'a> = &'a dyn Fn(&str) -> String;
+const NOBODY: &str = "00000000-0000-7000-8000-00000000ffff";
 
 pub async fn d01_a_name_taken_by_another_tenant_is_free(world: &World) {
     let taken = "insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'night shift')";
@@ -127,7 +128,7 @@ pub async fn d04_a_reference_to_a_foreign_row_is_refused_like_one_to_nothing(wor
             "insert into rowhouse.resources (id, type, title, {workspace}{column}) select '{NOBODY}', 'tag', 'x', {from}'{id}' from rowhouse.workspaces limit 1"
         )
     };
-    let tries: [(Insert<'_>, &str); 7] = [
+    let tries: [(Sql<'_>, &str); 7] = [
         (
             &|id| {
                 format!(

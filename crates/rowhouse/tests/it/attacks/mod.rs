@@ -38,10 +38,11 @@ macro_rules! checks {
         #[cfg(test)]
         mod as_tests {
             $(
-                #[tokio::test]
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $name() {
                     let world = $crate::attacks::scene().await;
-                    tokio::time::timeout($crate::attacks::PATIENCE, super::$name(&world)).await.expect("a check takes too long");
+                    let (_, check) = super::CHECKS.iter().find(|(name, _)| *name == stringify!($name)).unwrap();
+                    tokio::time::timeout($crate::attacks::PATIENCE, check(&world)).await.expect("a check takes too long");
                     $crate::attacks::tear_down(world).await;
                 }
             )+
