@@ -135,8 +135,10 @@ fn tls(config: &tokio_postgres::Config) -> Result<MakeRustlsConnect> {
 }
 
 /// Startup options outlive `reset all` and win over `alter role .. set`, which a login can do to itself: one that stored
-/// a tiny timeout, or a library that is not there, could not even be asked. A pooler takes none.
-const OWN_SETTINGS: &str = "-c statement_timeout=0 -c local_preload_libraries=";
+/// a library that is not there could not even be asked. A pooler takes none.
+const OWN_SETTINGS: &str = "-c local_preload_libraries=";
+/// Nor one that stored a tiny timeout. Not for the pools, where the operator's timeouts are to hold.
+const NO_TIMEOUT: &str = "-c statement_timeout=0";
 
 /// A single connection, driven by a task of its own until the client is dropped.
 #[expect(
@@ -146,7 +148,7 @@ const OWN_SETTINGS: &str = "-c statement_timeout=0 -c local_preload_libraries=";
 pub(crate) async fn single(url: &Secret, pooled: bool) -> Result<tokio_postgres::Client> {
     let mut config = parse(url)?;
     if !pooled && config.get_options().is_none() {
-        config.options(OWN_SETTINGS);
+        config.options(format!("{OWN_SETTINGS} {NO_TIMEOUT}"));
     }
     if config.get_ssl_mode() == SslMode::Prefer {
         config.ssl_mode(SslMode::Disable);
