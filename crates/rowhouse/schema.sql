@@ -26,12 +26,12 @@ table rowhouse.api_keys  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
-      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger key_changed -> rowhouse_private.key_changed
   trigger touch -> rowhouse_private.touch
   grant insert, select (tenant_id, id, name, prefix, permissions, environment, expires_at, last_used_at, revoked_at, created_at, updated_at), update (name, permissions, expires_at, last_used_at, revoked_at) to rowhouse_app
@@ -60,8 +60,8 @@ table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
-      check (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_app
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_definer
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_platform
@@ -155,12 +155,12 @@ table rowhouse.principals  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
-      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger principal_added -> rowhouse_private.principal_added
   trigger touch -> rowhouse_private.touch
   grant select to rowhouse_app
@@ -186,12 +186,12 @@ table rowhouse.projects  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
-      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger project_changed -> rowhouse_private.project_changed
   trigger touch -> rowhouse_private.touch
   grant insert, select, update (name, deleted_at) to rowhouse_app
@@ -218,12 +218,12 @@ table rowhouse.resource_acl  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to rowhouse_enforced
-      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
-      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to rowhouse_enforced
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to rowhouse_enforced
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger touch -> rowhouse_private.touch
   grant delete, insert, select, update (access) to rowhouse_app
 
@@ -260,12 +260,12 @@ table rowhouse.resources  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to rowhouse_enforced
-      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
-      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to rowhouse_enforced
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to rowhouse_enforced
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger touch -> rowhouse_private.touch
   grant insert, select, update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, updated_at, deleted_at) to rowhouse_app
 
@@ -298,12 +298,12 @@ table rowhouse.team_members  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
-      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger team_members_changed -> rowhouse_private.membership_changed
   trigger touch -> rowhouse_private.touch
   grant delete, insert, select to rowhouse_app
@@ -329,12 +329,12 @@ table rowhouse.teams  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
-      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger team_changed -> rowhouse_private.team_changed
   trigger touch -> rowhouse_private.touch
   grant insert, select, update (name, deleted_at) to rowhouse_app
@@ -360,12 +360,12 @@ table rowhouse.tenant_members  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
-      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger member_changed -> rowhouse_private.member_changed
   trigger touch -> rowhouse_private.touch
   grant delete, select, update (role) to rowhouse_app
@@ -392,7 +392,7 @@ table rowhouse.tenants  -- owner rowhouse_owner, row security, forced
   constraint tenants_pkey PRIMARY KEY (id)
   INDEX tenants_by_age btree (created_at DESC, id DESC)
   policy bound_one permissive for select to rowhouse_app
-      using (id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
+      using ((id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
   policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
       using true
       check true
@@ -424,12 +424,12 @@ table rowhouse.user_project_roles  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
-      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger roles_changed -> rowhouse_private.membership_changed
   trigger touch -> rowhouse_private.touch
   grant delete, insert, select, update (role) to rowhouse_app
@@ -479,12 +479,12 @@ table rowhouse.workspaces  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using (tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))
-      check (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to public
-      using (tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger touch -> rowhouse_private.touch
   grant insert, select, update (name, deleted_at) to rowhouse_app
   grant insert, select to rowhouse_definer
@@ -676,8 +676,12 @@ end
 function rowhouse.raise_wall(relation regclass, class text, mode text, project_column text) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator, rowhouse_owner
 declare
   managers constant text := '(select rowhouse.caller_role()) = any (''{owner,admin}''::text[])';
-  reads constant text := 'tenant_id = (select rowhouse.bound_tenant())';
-  writes constant text := 'tenant_id = (select rowhouse.writable_tenant())';
+  -- The second column is what makes Postgres ask first: a comparison of the plan's own result with a constant, which
+  -- needs no row and goes before every condition of the caller's. With `tenant_id = (select ..)` alone, a caller's cheap
+  -- and leakproof condition (title > 'M') is tried first, on every tenant's rows, and whether bound_tenant() ran at all,
+  -- or raised, tells if one of them fits.
+  reads constant text := '(tenant_id, true) = (select rowhouse.bound_tenant(), true)';
+  writes constant text := '(tenant_id, true) = (select rowhouse.writable_tenant(), true)';
   -- Trails are written under read access too.
   append_only constant boolean := relation = coalesce(to_regclass('rowhouse.audit_log'), 0);
   in_projects text;

@@ -93,7 +93,7 @@ begin
   end loop;
 end
 $$;
-create policy bound_one on rowhouse.tenants for select to rowhouse_app using (id = (select rowhouse.bound_tenant()));
+create policy bound_one on rowhouse.tenants for select to rowhouse_app using ((id, true) = (select rowhouse.bound_tenant(), true)); -- why so: raise_wall()
 -- raise_wall() and set_mode() write it while a migration works as the owner.
 create policy owner on rowhouse.managed_tables for all to rowhouse_owner using (true) with check (true);
 
@@ -180,8 +180,12 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   managers constant text := '(select rowhouse.caller_role()) = any (''{owner,admin}''::text[])';
-  reads constant text := 'tenant_id = (select rowhouse.bound_tenant())';
-  writes constant text := 'tenant_id = (select rowhouse.writable_tenant())';
+  -- The second column is what makes Postgres ask first: a comparison of the plan's own result with a constant, which
+  -- needs no row and goes before every condition of the caller's. With `tenant_id = (select ..)` alone, a caller's cheap
+  -- and leakproof condition (title > 'M') is tried first, on every tenant's rows, and whether bound_tenant() ran at all,
+  -- or raised, tells if one of them fits.
+  reads constant text := '(tenant_id, true) = (select rowhouse.bound_tenant(), true)';
+  writes constant text := '(tenant_id, true) = (select rowhouse.writable_tenant(), true)';
   -- Trails are written under read access too.
   append_only constant boolean := relation = coalesce(to_regclass('rowhouse.audit_log'), 0);
   in_projects text;

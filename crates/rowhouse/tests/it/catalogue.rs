@@ -165,8 +165,10 @@ pub async fn every_walled_table_enables_and_forces_row_security(world: &World) {
 }
 
 pub async fn every_walled_table_has_the_whole_floor(world: &World) {
-    const READS: &str = "(tenant_id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))";
-    const WRITES: &str = "(tenant_id = ( SELECT rowhouse.writable_tenant() AS writable_tenant))";
+    const READS: &str =
+        "((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant,\n    true))";
+    const WRITES: &str =
+        "((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant,\n    true))";
     let policies = ask(
         world,
         &format!(
@@ -229,7 +231,7 @@ pub async fn nothing_but_the_floor_is_restrictive_and_nothing_else_is_public(wor
     assert_eq!(
         registry,
         set(&[
-            "rowhouse.tenants|bound_one|(id = ( SELECT rowhouse.bound_tenant() AS bound_tenant))"
+            "rowhouse.tenants|bound_one|((id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant,\n    true))"
         ]),
         "HOLE"
     );
