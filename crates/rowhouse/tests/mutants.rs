@@ -541,11 +541,6 @@ const RESIDUE: &[Mutation] = &[
         "c15_what_is_held_does_not_meet_the_next_borrower",
     ),
     (
-        "what is left is not looked at, in a crowd",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return '{}'::text[]",
-        "poison_left_on_connections_reaches_nobody",
-    ),
-    (
         "the floor is gone, in a crowd",
         "drop policy tenant_floor on notes",
         "requests_cancelled_half_way_leave_nothing_to_the_others",
@@ -553,7 +548,7 @@ const RESIDUE: &[Mutation] = &[
     (
         "prepared statements may stay",
         "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'cursor' from pg_cursors where is_holdable union all select 'channel' from pg_listening_channels() union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() union all select 'role' where current_user <> session_user)",
-        "c24_a_swapped_prepared_statement_does_not_meet_the_next_borrower",
+        "c15_what_is_held_does_not_meet_the_next_borrower",
     ),
     (
         "cursors may stay",
