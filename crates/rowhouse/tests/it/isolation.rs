@@ -41,7 +41,8 @@ async fn a_callers_condition_is_not_tried_on_foreign_rows_before_the_floor() {
     for (table, condition) in [
         ("rowhouse.resources", "title > 'Q' and title < 'R'"), // beta's row fits
         ("rowhouse.resources", "title > 'X' and title < 'Y'"), // none does
-        ("rowhouse.resources", "payload is null"),
+        ("rowhouse.resources", "project_id is null"),          // beta's row fits
+        ("rowhouse.resources", "project_id is not null"),
         ("rowhouse.tenants", "slug > 'be' and slug < 'bf'"),
         ("rowhouse.tenants", "slug > 'xe' and slug < 'xf'"),
     ] {
