@@ -79,7 +79,7 @@ table rowhouse.locator  -- owner rowhouse_owner, row security, forced
   policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
       using true
       check true
-  grant insert, select to rowhouse_definer
+  grant insert, select, update (updated_at) to rowhouse_definer
   grant select to rowhouse_platform
 
 table rowhouse.managed_tables  -- owner rowhouse_owner, row security, forced
@@ -119,7 +119,7 @@ table rowhouse.operator_tokens  -- owner rowhouse_owner, row security, forced
       using true
       check true
   trigger touch -> rowhouse_private.touch
-  grant insert, select, update to rowhouse_platform
+  grant insert, select, update (name, expires_at, last_used_at, revoked_at, updated_at) to rowhouse_platform
 
 table rowhouse.platform_audit  -- owner rowhouse_owner, row security, forced
   id uuid not null
@@ -192,7 +192,8 @@ table rowhouse.projects  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
-  trigger project_changed -> rowhouse_private.project_changed
+  trigger projects_added -> rowhouse_private.projects_changed
+  trigger projects_changed -> rowhouse_private.projects_changed
   trigger touch -> rowhouse_private.touch
   grant insert, select, update (name, deleted_at) to rowhouse_app
   grant select to rowhouse_definer
@@ -267,7 +268,7 @@ table rowhouse.resources  -- owner rowhouse_owner, row security, forced
   policy tenant_floor_update restrictive for update to rowhouse_enforced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger touch -> rowhouse_private.touch
-  grant insert, select, update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, updated_at, deleted_at) to rowhouse_app
+  grant insert (tenant_id, id, type, title, payload, visibility, workspace_id, team_id, project_id), select, update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, updated_at, deleted_at) to rowhouse_app
 
 table rowhouse.schema_history  -- owner rowhouse_owner
   version integer not null
@@ -399,8 +400,8 @@ table rowhouse.tenants  -- owner rowhouse_owner, row security, forced
   trigger tenant_changed -> rowhouse_private.tenant_changed
   trigger touch -> rowhouse_private.touch
   grant select to rowhouse_app
-  grant insert, select, update to rowhouse_definer
-  grant insert, select, update to rowhouse_platform
+  grant insert, select to rowhouse_definer
+  grant insert, select, update (slug, name, kind, plan, status, data_region, placement, branding, flags, updated_at, deleted_at) to rowhouse_platform
 
 table rowhouse.user_project_roles  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -451,8 +452,8 @@ table rowhouse.users  -- owner rowhouse_owner, row security, forced
       check true
   trigger touch -> rowhouse_private.touch
   trigger user_changed -> rowhouse_private.user_changed
-  grant select to rowhouse_definer
-  grant insert, select, update to rowhouse_platform
+  grant select, update (updated_at) to rowhouse_definer
+  grant insert, select, update (email, name, home_tenant_id, updated_at, deleted_at) to rowhouse_platform
 
 table rowhouse.workspaces  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -533,7 +534,6 @@ table rowhouse_private.liveness  -- owner rowhouse_owner, fillfactor=80
   principal_id uuid not null
   credential_id uuid not null
   kind text not null
-  tenant_state text not null default 'active'::text
   own_state text not null default 'RH005'::text
   user_gone boolean not null default false
   expires_at timestamp with time zone not null default 'infinity'::timestamp with time zone
@@ -546,7 +546,6 @@ table rowhouse_private.liveness  -- owner rowhouse_owner, fillfactor=80
   packed_read text not null default ''::text
   state text not null generated: 
 CASE
-    WHEN (tenant_state <> 'active'::text) THEN tenant_state
     WHEN user_gone THEN 'RH005'::text
     WHEN (own_state <> 'active'::text) THEN own_state
     WHEN (kind = 'system'::text) THEN 'system'::text
@@ -570,6 +569,14 @@ table rowhouse_private.login_secret  -- owner rowhouse_owner
   constraint login_secret_64_bytes CHECK ((octet_length(secret) = 64))
   constraint login_secret_one_row CHECK (single)
   constraint login_secret_pkey PRIMARY KEY (single)
+
+table rowhouse_private.tenant_states  -- owner rowhouse_owner, fillfactor=80
+  tenant_id uuid not null
+  state text not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint tenant_states_pkey PRIMARY KEY (tenant_id)
+  grant insert, select, update to rowhouse_definer
 
 view rowhouse_private.context  -- owner rowhouse_owner, security_invoker=true
   fits boolean
@@ -621,6 +628,7 @@ begin
         and pg_catalog.substring(ticket, 51, 16) operator(pg_catalog.=) '\x00000000000000000000000000000000'
         and pg_catalog.substring(ticket, 68, 8) operator(pg_catalog.>) pg_catalog.timestamptz_send(pg_catalog.clock_timestamp())
         and l.state operator(pg_catalog.=) 'active'
+        and t.state operator(pg_catalog.=) 'active'
         and l.expires_at operator(pg_catalog.>) pg_catalog.clock_timestamp()
       then pg_catalog.set_config('app.seal', pg_catalog.encode(pg_catalog.sha256(
         k.seal_key
@@ -637,7 +645,8 @@ begin
   into opened
   from (values (true)) one (row)
   left join rowhouse_private.keyring k on true
-  left join rowhouse_private.liveness l on l.lookup operator(pg_catalog.=) pg_catalog.substring(ticket, 3, 48);
+  left join rowhouse_private.liveness l on l.lookup operator(pg_catalog.=) pg_catalog.substring(ticket, 3, 48)
+  left join rowhouse_private.tenant_states t on t.tenant_id operator(pg_catalog.=) l.tenant_id;
 end
 
 function rowhouse.found_tenant(id uuid, slug text, name text, kind text, plan text, workspace uuid, owner uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
@@ -663,7 +672,11 @@ end
 
 function rowhouse.locate(kind text, digest bytea) returns TABLE(tenant_id uuid, id uuid)  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
 begin
-  return query select l.tenant_id, l.id from rowhouse.locator l where l.kind = locate.kind and l.digest = locate.digest;
+  return query
+  select l.tenant_id, l.id
+  from rowhouse.locator l
+  where l.kind = locate.kind and l.digest = locate.digest
+    and (l.kind <> 'email' or pg_has_role(session_user, 'rowhouse_platform', 'member'));
 end
 
 function rowhouse.own_key_hash() returns text  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
@@ -787,6 +800,7 @@ function rowhouse_private.enter_closely(ticket bytea) returns text  -- plpgsql, 
 declare
   ours constant boolean := rowhouse_private.is_ours(ticket);
   live rowhouse_private.liveness;
+  tenant_state text;
   project uuid;
   nil constant uuid := '00000000-0000-0000-0000-000000000000';
   packed text;
@@ -802,16 +816,17 @@ begin
     raise exception 'the ticket has expired' using errcode = 'RH003';
   end if;
   select * into live from rowhouse_private.liveness where lookup = substring(ticket, 3, 48);
-  if live.state is null or live.state = 'RH005' or live.expires_at <= clock_timestamp()
+  select s.state into tenant_state from rowhouse_private.tenant_states s where s.tenant_id = live.tenant_id;
+  if live.state is null or live.state = 'RH005' or live.expires_at <= clock_timestamp() or tenant_state is null
     or (live.state = 'system' and not pg_has_role(session_user, 'rowhouse_platform', 'member'))
   then
     raise exception 'the caller is not, or no longer, known to the tenant' using errcode = 'RH005';
-  elsif live.state = 'RH004' then
+  elsif tenant_state = 'RH004' and live.state <> 'system' then -- the platform goes on managing it
     raise exception 'the tenant is not active' using errcode = 'RH004';
+  elsif tenant_state = 'RH008' then
+    raise exception 'the tenant is not placed on this server' using errcode = 'RH008';
   elsif live.state = 'RH007' then
     raise exception 'the caller stands for more than 256 principals' using errcode = 'RH007';
-  elsif live.state = 'RH008' then
-    raise exception 'the tenant is not placed on this server' using errcode = 'RH008';
   elsif live.state <> all ('{active,system}') then
     raise exception 'the caller is refused' using errcode = 'RH005';
   end if;
@@ -831,7 +846,14 @@ function rowhouse_private.is_ours(ticket bytea) returns boolean  -- sql, stable;
 
 function rowhouse_private.key_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
+  perform rowhouse_private.managed_by_caller(new.tenant_id);
   if tg_op = 'INSERT' then
+    if rowhouse.caller_role() = 'system'
+      and exists (select from rowhouse.tenant_members m where m.tenant_id = new.tenant_id and m.role = 'owner')
+    then
+      raise exception 'the tenant has an owner: it makes its keys itself' using errcode = '42501',
+        schema = 'rowhouse', table = 'api_keys', constraint = 'api_keys_made_inside';
+    end if;
     insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'key');
     insert into rowhouse.locator (kind, digest, tenant_id, id) values ('key', new.digest, new.tenant_id, new.id);
   else
@@ -841,10 +863,33 @@ begin
   return null;
 end
 
+function rowhouse_private.managed_by_caller(in_tenant uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+begin
+  perform rowhouse_private.one_at_a_time(in_tenant);
+  perform from rowhouse_private.liveness l
+  where l.tenant_id = in_tenant and l.principal_id = rowhouse.current_principal()
+    and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
+    and l.role = any ('{owner,admin,system}')
+  for share;
+  if not found then
+    raise exception 'the caller does not, or no longer, manage the tenant' using errcode = 'RH005';
+  end if;
+end
+
 function rowhouse_private.member_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 declare
   member rowhouse.tenant_members := case when tg_op = 'DELETE' then old else new end;
 begin
+  perform rowhouse_private.managed_by_caller(member.tenant_id);
+  if rowhouse.caller_role() = 'system'
+    and (old.role = 'owner'
+      or new.role = 'owner' and exists (
+        select from rowhouse.tenant_members m
+        where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id))
+  then
+    raise exception 'the tenant has an owner: who else is one is for it to say' using errcode = '42501',
+      schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_owner_inside';
+  end if;
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (member.tenant_id, member.user_id, 'user')
     on conflict on constraint principals_pkey do update set deleted_at = null where principals.kind = 'user';
@@ -860,10 +905,11 @@ begin
 end
 
 function rowhouse_private.membership_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+declare
+  in_tenant constant uuid := case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end;
 begin
-  perform rowhouse_private.refresh(
-    case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end,
-    case when tg_op = 'DELETE' then old.user_id else new.user_id end);
+  perform rowhouse_private.managed_by_caller(in_tenant);
+  perform rowhouse_private.refresh(in_tenant, case when tg_op = 'DELETE' then old.user_id else new.user_id end);
   return null;
 end
 
@@ -872,7 +918,10 @@ function rowhouse_private.new_key() returns bytea  -- sql, volatile; owner rowho
 
 function rowhouse_private.one_at_a_time(in_tenant uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 begin
-  perform from rowhouse.tenants t where t.id = in_tenant for no key update;
+  update rowhouse_private.liveness l
+  set updated_at = clock_timestamp()
+  where l.tenant_id = in_tenant and l.principal_id = in_tenant
+    and l.xmin <> pg_current_xact_id()::xid; -- once a transaction
 end
 
 function rowhouse_private.open(tenant uuid, user_id uuid, context text) returns text  -- sql, volatile; owner rowhouse_definer; execute: nobody else
@@ -882,33 +931,38 @@ function rowhouse_private.principal_added() returns trigger  -- plpgsql, volatil
 begin
   if new.kind <> 'team' then
     perform rowhouse_private.one_at_a_time(new.tenant_id);
-    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone, tenant_state)
-    select new.tenant_id, new.id,
+    perform from rowhouse.users u where u.id = new.id for share; -- who is being deleted at this moment is gone below
+    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone)
+    values (
+      new.tenant_id,
+      new.id,
       case when new.kind = 'key' then new.id else '00000000-0000-0000-0000-000000000000' end,
       new.kind,
       case when new.kind = 'user' then new.id end,
-      new.kind = 'user' and exists (select from rowhouse.users u where u.id = new.id and u.deleted_at is not null),
-      rowhouse_private.tenant_state(t.status, t.placement)
-    from rowhouse.tenants t
-    where t.id = new.tenant_id;
+      new.kind = 'user' and exists (select from rowhouse.users u where u.id = new.id and u.deleted_at is not null));
     perform rowhouse_private.refresh(new.tenant_id, new.id);
   end if;
   return null;
 end
 
-function rowhouse_private.project_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+function rowhouse_private.projects_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+declare
+  in_tenant uuid;
+  changed uuid[];
 begin
-  if tg_op = 'INSERT' or new.deleted_at is distinct from old.deleted_at then
-    perform rowhouse_private.one_at_a_time(new.tenant_id);
+  for in_tenant, changed in
+    select n.tenant_id, array_agg(n.id) from new_rows n group by n.tenant_id order by n.tenant_id
+  loop
+    perform rowhouse_private.managed_by_caller(in_tenant);
     perform rowhouse_private.refresh(l.tenant_id, l.principal_id)
     from rowhouse_private.liveness l
-    where l.tenant_id = new.tenant_id
+    where l.tenant_id = in_tenant
       and (l.role = any ('{owner,admin,key,job,system}')
         or l.principal_id in (
           select r.user_id from rowhouse.user_project_roles r
-          where r.tenant_id = new.tenant_id and r.project_id = new.id))
+          where r.tenant_id = in_tenant and r.project_id = any (changed)))
     order by l.principal_id;
-  end if;
+  end loop;
   return null;
 end
 
@@ -1012,14 +1066,25 @@ begin
     hint = 'The settings app.* were changed after rowhouse.enter(), or carried over from another transaction.';
 end
 
+function rowhouse_private.take_name(kind text, name text, tenant uuid, id uuid) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+begin
+  insert into rowhouse.locator as l (kind, digest, tenant_id, id)
+  values (take_name.kind, sha256(convert_to(take_name.name, 'UTF8')), tenant, take_name.id)
+  on conflict on constraint locator_pkey do update set updated_at = clock_timestamp() where l.id = excluded.id;
+  if not found then
+    raise exception 'this % is taken', kind using errcode = '23505', schema = 'rowhouse', table = 'locator',
+      constraint = 'locator_pkey';
+  end if;
+end
+
 function rowhouse_private.team_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
+  perform rowhouse_private.managed_by_caller(new.tenant_id);
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'team');
   else
     update rowhouse.principals p set deleted_at = new.deleted_at where p.tenant_id = new.tenant_id and p.id = new.id;
     if new.deleted_at is distinct from old.deleted_at then
-      perform rowhouse_private.one_at_a_time(new.tenant_id);
       perform rowhouse_private.refresh(m.tenant_id, m.user_id)
       from rowhouse.team_members m
       where m.tenant_id = new.tenant_id and m.team_id = new.id
@@ -1032,18 +1097,16 @@ end
 function rowhouse_private.tenant_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
   if tg_op = 'INSERT' or new.slug <> old.slug then
-    insert into rowhouse.locator (kind, digest, tenant_id, id)
-    values ('slug', sha256(convert_to(new.slug, 'UTF8')), new.id, new.id);
+    perform rowhouse_private.take_name('slug', new.slug, new.id, new.id);
   end if;
-  if tg_op = 'UPDATE' then
-    update rowhouse_private.liveness
-    set tenant_state = rowhouse_private.tenant_state(new.status, new.placement), updated_at = clock_timestamp()
-    where tenant_id = new.id;
-  end if;
+  insert into rowhouse_private.tenant_states as s (tenant_id, state)
+  values (new.id, rowhouse_private.tenant_state(new.status, new.placement, new.deleted_at))
+  on conflict on constraint tenant_states_pkey do update set state = excluded.state, updated_at = clock_timestamp()
+  where s.state <> excluded.state;
   return null;
 end
 
-function rowhouse_private.tenant_state(status text, placement text) returns text  -- sql, immutable, parallel safe; owner rowhouse_definer; execute: nobody else
+function rowhouse_private.tenant_state(status text, placement text, deleted_at timestamp with time zone) returns text  -- sql, immutable, parallel safe; owner rowhouse_definer; execute: nobody else
 (body: see migrations)
 
 function rowhouse_private.touch() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
@@ -1055,7 +1118,7 @@ end
 function rowhouse_private.user_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
   if tg_op = 'INSERT' or new.email <> old.email then
-    insert into rowhouse.locator (kind, digest, id) values ('email', sha256(convert_to(lower(new.email), 'UTF8')), new.id);
+    perform rowhouse_private.take_name('email', lower(new.email), null, new.id);
   end if;
   if tg_op = 'UPDATE' and new.deleted_at is distinct from old.deleted_at then
     update rowhouse_private.liveness

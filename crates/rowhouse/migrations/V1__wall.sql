@@ -66,16 +66,26 @@ create table rowhouse_private.keyring (
 grant select, insert, update on rowhouse_private.keyring to rowhouse_definer;
 grant select (ticket_head, ticket_key) on rowhouse_private.keyring to rowhouse_sealer;
 
+-- Whether a tenant may be entered at all. A row of its own, which nothing inside of the tenant ever locks: a tenant must
+-- not be able to hold up its own suspension. Kept by a trigger.
+create table rowhouse_private.tenant_states (
+  tenant_id uuid not null constraint tenant_states_pkey primary key,
+  state text not null, -- 'active', or the SQLSTATE with which to refuse
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+) with (fillfactor = 80);
+grant select, insert, update on rowhouse_private.tenant_states to rowhouse_definer;
+
 -- What `enter` needs to know of a caller, in one row: may this principal, with this credential, enter this tenant
--- now, and as what. Kept by triggers, in the transaction that changes a member, key, project or tenant.
+-- now, and as what. Kept by triggers, in the transaction that changes a member, key or project. The row of the principal
+-- `tenant` is also the lock of the tenant's administration: see one_at_a_time().
 create table rowhouse_private.liveness (
   tenant_id uuid not null,
   principal_id uuid not null,
   credential_id uuid not null, -- the API key or session; the nil UUID when an embedding service vouches for the caller
   kind text not null,
-  tenant_state text not null default 'active', -- or the SQLSTATE with which to refuse
-  own_state text not null default 'RH005',     -- likewise, for the principal and its credential
-  user_gone boolean not null default false,    -- the user was deleted from the platform
+  own_state text not null default 'RH005',  -- 'active', or the SQLSTATE with which to refuse
+  user_gone boolean not null default false, -- the user was deleted from the platform
   expires_at timestamptz not null default 'infinity',
   access text not null default 'r', -- 'r' or 'w': the most that a ticket can ask for
   role text not null default 'none',
@@ -85,7 +95,6 @@ create table rowhouse_private.liveness (
   packed text not null default '',      -- app.context for a ticket that asks to write: access;role;{projects};{principals}
   packed_read text not null default '', -- app.context for a ticket that asks to read
   state text not null generated always as (case
-    when tenant_state <> 'active' then tenant_state
     when user_gone then 'RH005'
     when own_state <> 'active' then own_state
     when kind = 'system' then 'system' -- to be looked at more closely: it may enter from a platform login only
@@ -260,6 +269,7 @@ as $$
 declare
   ours constant boolean := rowhouse_private.is_ours(ticket);
   live rowhouse_private.liveness;
+  tenant_state text;
   project uuid;
   nil constant uuid := '00000000-0000-0000-0000-000000000000';
   packed text;
@@ -275,16 +285,17 @@ begin
     raise exception 'the ticket has expired' using errcode = 'RH003';
   end if;
   select * into live from rowhouse_private.liveness where lookup = substring(ticket, 3, 48);
-  if live.state is null or live.state = 'RH005' or live.expires_at <= clock_timestamp()
+  select s.state into tenant_state from rowhouse_private.tenant_states s where s.tenant_id = live.tenant_id;
+  if live.state is null or live.state = 'RH005' or live.expires_at <= clock_timestamp() or tenant_state is null
     or (live.state = 'system' and not pg_has_role(session_user, 'rowhouse_platform', 'member'))
   then
     raise exception 'the caller is not, or no longer, known to the tenant' using errcode = 'RH005';
-  elsif live.state = 'RH004' then
+  elsif tenant_state = 'RH004' and live.state <> 'system' then -- the platform goes on managing it
     raise exception 'the tenant is not active' using errcode = 'RH004';
+  elsif tenant_state = 'RH008' then
+    raise exception 'the tenant is not placed on this server' using errcode = 'RH008';
   elsif live.state = 'RH007' then
     raise exception 'the caller stands for more than 256 principals' using errcode = 'RH007';
-  elsif live.state = 'RH008' then
-    raise exception 'the tenant is not placed on this server' using errcode = 'RH008';
   elsif live.state <> all ('{active,system}') then
     raise exception 'the caller is refused' using errcode = 'RH005';
   end if;
@@ -320,6 +331,7 @@ begin
         and pg_catalog.substring(ticket, 51, 16) operator(pg_catalog.=) '\x00000000000000000000000000000000'
         and pg_catalog.substring(ticket, 68, 8) operator(pg_catalog.>) pg_catalog.timestamptz_send(pg_catalog.clock_timestamp())
         and l.state operator(pg_catalog.=) 'active'
+        and t.state operator(pg_catalog.=) 'active'
         and l.expires_at operator(pg_catalog.>) pg_catalog.clock_timestamp()
       then pg_catalog.set_config('app.seal', pg_catalog.encode(pg_catalog.sha256(
         k.seal_key
@@ -336,7 +348,8 @@ begin
   into opened
   from (values (true)) one (row)
   left join rowhouse_private.keyring k on true
-  left join rowhouse_private.liveness l on l.lookup operator(pg_catalog.=) pg_catalog.substring(ticket, 3, 48);
+  left join rowhouse_private.liveness l on l.lookup operator(pg_catalog.=) pg_catalog.substring(ticket, 3, 48)
+  left join rowhouse_private.tenant_states t on t.tenant_id operator(pg_catalog.=) l.tenant_id;
 end
 $$;
 
@@ -350,7 +363,7 @@ return array_remove(array[
   case when pg_my_temp_schema() <> 0 then 'temporary schema' end,
   case when exists (select from pg_listening_channels()) then 'listening channel' end,
   case when exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) then 'session advisory lock' end,
-  case when current_user <> session_user then 'role' end
+  case when current_user <> session_user or current_setting('role') <> 'none' then 'role' end
 ], null);
 
 -- New keys for tickets and seals; the keys of before stay good until the next rotation. The first call makes the keyring.

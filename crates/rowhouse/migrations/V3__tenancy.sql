@@ -171,14 +171,37 @@ grant select on rowhouse.org_members to rowhouse_app, rowhouse_platform;
 set local role rowhouse_definer;
 
 -- One change of administration at a time in each tenant. What is computed after it, in statements of their own, sees what
--- the transaction before has committed: of two that change the same person's teams, the second sees the first's; and a
--- member who is added while the tenant is being suspended is suspended too. Foreign keys to the tenant are not held up.
+-- the transaction before has committed: of two that change the same person's teams, the second sees the first's. Under
+-- REPEATABLE READ it fails instead, since the row has changed after its snapshot. The row is the liveness row of the
+-- principal `tenant`: foreign keys and the platform's suspension do not wait for it.
 create function rowhouse_private.one_at_a_time(in_tenant uuid) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform from rowhouse.tenants t where t.id = in_tenant for no key update;
+  update rowhouse_private.liveness l
+  set updated_at = clock_timestamp()
+  where l.tenant_id = in_tenant and l.principal_id = in_tenant
+    and l.xmin <> pg_current_xact_id()::xid; -- once a transaction
+end
+$$;
+
+-- The same, for a change that a caller makes. His context says what he was when he entered; who was removed or demoted
+-- since must not leave a key or a friend behind from a transaction that he kept open.
+create function rowhouse_private.managed_by_caller(in_tenant uuid) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform rowhouse_private.one_at_a_time(in_tenant);
+  perform from rowhouse_private.liveness l
+  where l.tenant_id = in_tenant and l.principal_id = rowhouse.current_principal()
+    and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
+    and l.role = any ('{owner,admin,system}')
+  for share;
+  if not found then
+    raise exception 'the caller does not, or no longer, manage the tenant' using errcode = 'RH005';
+  end if;
 end
 $$;
 
@@ -270,15 +293,15 @@ as $$
 begin
   if new.kind <> 'team' then
     perform rowhouse_private.one_at_a_time(new.tenant_id);
-    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone, tenant_state)
-    select new.tenant_id, new.id,
+    perform from rowhouse.users u where u.id = new.id for share; -- who is being deleted at this moment is gone below
+    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone)
+    values (
+      new.tenant_id,
+      new.id,
       case when new.kind = 'key' then new.id else '00000000-0000-0000-0000-000000000000' end,
       new.kind,
       case when new.kind = 'user' then new.id end,
-      new.kind = 'user' and exists (select from rowhouse.users u where u.id = new.id and u.deleted_at is not null),
-      rowhouse_private.tenant_state(t.status, t.placement)
-    from rowhouse.tenants t
-    where t.id = new.tenant_id;
+      new.kind = 'user' and exists (select from rowhouse.users u where u.id = new.id and u.deleted_at is not null));
     perform rowhouse_private.refresh(new.tenant_id, new.id);
   end if;
   return null;
@@ -292,6 +315,16 @@ as $$
 declare
   member rowhouse.tenant_members := case when tg_op = 'DELETE' then old else new end;
 begin
+  perform rowhouse_private.managed_by_caller(member.tenant_id);
+  if rowhouse.caller_role() = 'system'
+    and (old.role = 'owner'
+      or new.role = 'owner' and exists (
+        select from rowhouse.tenant_members m
+        where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id))
+  then
+    raise exception 'the tenant has an owner: who else is one is for it to say' using errcode = '42501',
+      schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_owner_inside';
+  end if;
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (member.tenant_id, member.user_id, 'user')
     on conflict on constraint principals_pkey do update set deleted_at = null where principals.kind = 'user';
@@ -312,12 +345,12 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform rowhouse_private.managed_by_caller(new.tenant_id);
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'team');
   else
     update rowhouse.principals p set deleted_at = new.deleted_at where p.tenant_id = new.tenant_id and p.id = new.id;
     if new.deleted_at is distinct from old.deleted_at then
-      perform rowhouse_private.one_at_a_time(new.tenant_id);
       perform rowhouse_private.refresh(m.tenant_id, m.user_id)
       from rowhouse.team_members m
       where m.tenant_id = new.tenant_id and m.team_id = new.id
@@ -333,31 +366,38 @@ create function rowhouse_private.membership_changed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  in_tenant constant uuid := case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end;
 begin
-  perform rowhouse_private.refresh(
-    case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end,
-    case when tg_op = 'DELETE' then old.user_id else new.user_id end);
+  perform rowhouse_private.managed_by_caller(in_tenant);
+  perform rowhouse_private.refresh(in_tenant, case when tg_op = 'DELETE' then old.user_id else new.user_id end);
   return null;
 end
 $$;
 
--- A project came or went: for those who have all of them, and those who had this one.
-create function rowhouse_private.project_changed() returns trigger
+-- Projects came or went: for those who have all of them, and those who have a role in one of these. Once a statement, so
+-- that a thousand projects at once are as cheap as one.
+create function rowhouse_private.projects_changed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  in_tenant uuid;
+  changed uuid[];
 begin
-  if tg_op = 'INSERT' or new.deleted_at is distinct from old.deleted_at then
-    perform rowhouse_private.one_at_a_time(new.tenant_id);
+  for in_tenant, changed in
+    select n.tenant_id, array_agg(n.id) from new_rows n group by n.tenant_id order by n.tenant_id
+  loop
+    perform rowhouse_private.managed_by_caller(in_tenant);
     perform rowhouse_private.refresh(l.tenant_id, l.principal_id)
     from rowhouse_private.liveness l
-    where l.tenant_id = new.tenant_id
+    where l.tenant_id = in_tenant
       and (l.role = any ('{owner,admin,key,job,system}')
         or l.principal_id in (
           select r.user_id from rowhouse.user_project_roles r
-          where r.tenant_id = new.tenant_id and r.project_id = new.id))
+          where r.tenant_id = in_tenant and r.project_id = any (changed)))
     order by l.principal_id;
-  end if;
+  end loop;
   return null;
 end
 $$;
@@ -367,7 +407,14 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform rowhouse_private.managed_by_caller(new.tenant_id);
   if tg_op = 'INSERT' then
+    if rowhouse.caller_role() = 'system'
+      and exists (select from rowhouse.tenant_members m where m.tenant_id = new.tenant_id and m.role = 'owner')
+    then
+      raise exception 'the tenant has an owner: it makes its keys itself' using errcode = '42501',
+        schema = 'rowhouse', table = 'api_keys', constraint = 'api_keys_made_inside';
+    end if;
     insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'key');
     insert into rowhouse.locator (kind, digest, tenant_id, id) values ('key', new.digest, new.tenant_id, new.id);
   else
@@ -434,7 +481,7 @@ $$;
 grant execute on function rowhouse.found_tenant, rowhouse.service_principal to rowhouse_platform;
 grant execute on function rowhouse.own_key_hash to rowhouse_app;
 grant execute on function rowhouse_private.principal_added, rowhouse_private.member_changed, rowhouse_private.team_changed,
-  rowhouse_private.membership_changed, rowhouse_private.project_changed, rowhouse_private.key_changed
+  rowhouse_private.membership_changed, rowhouse_private.projects_changed, rowhouse_private.key_changed
 to rowhouse_owner;
 
 set local role rowhouse_owner;
@@ -449,9 +496,13 @@ create trigger team_members_changed after insert or delete on rowhouse.team_memb
 for each row execute function rowhouse_private.membership_changed();
 create trigger roles_changed after insert or update or delete on rowhouse.user_project_roles
 for each row execute function rowhouse_private.membership_changed();
-create trigger project_changed after insert or update on rowhouse.projects
-for each row execute function rowhouse_private.project_changed();
-create trigger key_changed after insert or update on rowhouse.api_keys
+create trigger projects_added after insert on rowhouse.projects
+referencing new table as new_rows
+for each statement execute function rowhouse_private.projects_changed();
+create trigger projects_changed after update on rowhouse.projects
+referencing new table as new_rows
+for each statement execute function rowhouse_private.projects_changed();
+create trigger key_changed after insert or update of permissions, expires_at, revoked_at on rowhouse.api_keys
 for each row execute function rowhouse_private.key_changed();
 
 reset role;

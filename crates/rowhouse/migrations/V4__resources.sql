@@ -47,7 +47,9 @@ create index resource_acl_by_principal on rowhouse.resource_acl (tenant_id, prin
 select rowhouse.raise_wall('rowhouse.resources', 'content', 'shadow');
 select rowhouse.raise_wall('rowhouse.resource_acl', 'content', 'shadow');
 
-grant select, insert, update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, deleted_at, updated_at)
+-- Not when a row was made, nor by whom: those are the defaults' to say.
+grant select, insert (tenant_id, id, type, title, payload, visibility, workspace_id, team_id, project_id),
+  update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, deleted_at, updated_at)
 on rowhouse.resources to rowhouse_app;
 grant select, insert, update (access), delete on rowhouse.resource_acl to rowhouse_app;
 

@@ -138,6 +138,16 @@ const POLICIES: &[Mutation] = &[
         "b10_trails_and_copies_are_behind_the_wall",
     ),
     (
+        "the floor is asked after the caller's conditions",
+        "alter policy tenant_floor on notes using (tenant_id = (select rowhouse.bound_tenant()))",
+        "the_floor_is_asked_before_the_callers_conditions",
+    ),
+    (
+        "the floor is asked after the caller's conditions, in the registry",
+        "alter policy bound_one on rowhouse.tenants using (id = (select rowhouse.bound_tenant()))",
+        "the_floor_is_asked_before_the_callers_conditions",
+    ),
+    (
         "every tenant is shown",
         "alter policy bound_one on rowhouse.tenants using (true)",
         "b01_our_views_show_the_callers_tenant_only",
@@ -437,6 +447,16 @@ const ENTER: &[Mutation] = &[
     (
         "the state is not looked at",
         "select pg_temp.edit('rowhouse.enter', 'and l.state operator(pg_catalog.=) ''active''', '')",
+        "a_removed_member_is_refused_on_every_node",
+    ),
+    (
+        "the tenant's state is not looked at",
+        "select pg_temp.edit('rowhouse.enter', 'and t.state operator(pg_catalog.=) ''active''', '')",
+        "a_suspended_tenant_is_refused_on_every_node",
+    ),
+    (
+        "the tenant's state is not looked at closely",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'elsif tenant_state = ''RH004'' and live.state <> ''system'' then', 'elsif false then')",
         "a_suspended_tenant_is_refused_on_every_node",
     ),
     (
@@ -474,7 +494,7 @@ const LIVENESS: &[Mutation] = &[
     ),
     (
         "a tenant's place is not carried over",
-        "create or replace function rowhouse_private.tenant_state(status text, placement text) returns text language sql immutable parallel safe return case when status = 'active' then 'active' else 'RH004' end",
+        "create or replace function rowhouse_private.tenant_state(status text, placement text, deleted_at timestamptz) returns text language sql immutable parallel safe return case when status = 'active' then 'active' else 'RH004' end",
         "a_tenant_placed_elsewhere_is_refused",
     ),
     (
@@ -499,7 +519,7 @@ const LIVENESS: &[Mutation] = &[
     ),
     (
         "projects are not carried over",
-        "drop trigger project_changed on rowhouse.projects",
+        "drop trigger projects_added on rowhouse.projects; drop trigger projects_changed on rowhouse.projects",
         "every_caller_is_what_the_base_tables_say",
     ),
     (
@@ -509,18 +529,63 @@ const LIVENESS: &[Mutation] = &[
     ),
     (
         "changes are computed at the same time",
-        "select pg_temp.edit('rowhouse_private.refresh', 'for update', ''), pg_temp.edit('rowhouse_private.one_at_a_time', 'for no key update', '')",
+        "select pg_temp.edit('rowhouse_private.refresh', 'for update', ''), pg_temp.edit('rowhouse_private.one_at_a_time', 'l.tenant_id = in_tenant', 'false')",
         "two_changes_of_one_users_teams_both_count",
     ),
     (
-        "a new key is computed while its tenant is suspended",
-        "select pg_temp.edit('rowhouse_private.one_at_a_time', 'for no key update', '')",
-        "a_key_made_while_the_tenant_is_suspended_does_not_enter",
+        "a role is given while its project is deleted",
+        "select pg_temp.edit('rowhouse_private.one_at_a_time', 'l.tenant_id = in_tenant', 'false'), pg_temp.edit('rowhouse_private.managed_by_caller', 'for share', '')",
+        "a_deleted_project_is_not_kept_by_a_role_given_at_once",
     ),
     (
-        "a role is given while its project is deleted",
-        "select pg_temp.edit('rowhouse_private.one_at_a_time', 'for no key update', '')",
-        "a_deleted_project_is_not_kept_by_a_role_given_at_once",
+        "a new caller is missed under a stale snapshot",
+        "select pg_temp.edit('rowhouse_private.one_at_a_time', 'update rowhouse_private.liveness l', 'perform from rowhouse_private.liveness l', 'set updated_at = clock_timestamp()', '', 'pg_current_xact_id()::xid;', 'pg_current_xact_id()::xid for no key update;')",
+        "under_repeatable_read_a_new_caller_is_not_missed",
+    ),
+    (
+        "the tenant's row is the lock",
+        "grant update (updated_at) on rowhouse.tenants to rowhouse_definer; select pg_temp.edit('rowhouse_private.one_at_a_time', 'update rowhouse_private.liveness l', 'perform from rowhouse.tenants t where t.id = in_tenant for update; update rowhouse_private.liveness l')",
+        "a_tenant_does_not_hold_up_its_own_suspension",
+    ),
+    (
+        "a deleted tenant is entered",
+        "select pg_temp.edit('rowhouse_private.tenant_state', 'AND (deleted_at IS NULL)', '')",
+        "a_tenant_marked_as_deleted_is_refused",
+    ),
+    (
+        "a user is deleted while he is added",
+        "select pg_temp.edit('rowhouse_private.principal_added', 'for share', '')",
+        "a_user_deleted_while_he_is_added_does_not_enter",
+    ),
+    (
+        "who was removed goes on managing",
+        "select pg_temp.edit('rowhouse_private.managed_by_caller', 'if not found then', 'if false then')",
+        "a_removed_manager_leaves_nothing_behind",
+    ),
+    (
+        "the platform makes itself a key",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'rowhouse.caller_role() = ''system''', 'false')",
+        "the_platform_makes_no_key_for_a_tenant_with_an_owner",
+    ),
+    (
+        "the platform makes room for its own key",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'old.role = ''owner''', 'false')",
+        "the_platform_makes_no_key_for_a_tenant_with_an_owner",
+    ),
+    (
+        "a tenant changes its id",
+        "grant update on rowhouse.tenants to rowhouse_platform",
+        "ids_of_the_registry_never_change",
+    ),
+    (
+        "a name changes hands",
+        "select pg_temp.edit('rowhouse_private.take_name', 'where l.id = excluded.id', '')",
+        "a_name_once_taken_is_its_takers",
+    ),
+    (
+        "addresses can be guessed",
+        "select pg_temp.edit('rowhouse.locate', 'l.kind <> ''email''', 'true')",
+        "whose_an_address_is_only_the_platform_asks",
     ),
     (
         "a viewer writes",

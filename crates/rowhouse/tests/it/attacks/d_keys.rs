@@ -148,7 +148,14 @@ pub async fn d04_a_reference_to_a_foreign_row_is_refused_like_one_to_nothing(wor
         (&|id| resource("workspace_id", id), &workspace),
         (&|id| resource("team_id", id), THEIR_RESOURCE),
         (&|id| resource("project_id", id), THEIR_RESOURCE),
-        (&|id| resource("owner_id", id), &owner),
+        (
+            &|id| {
+                format!(
+                    "update rowhouse.resources set owner_id = '{id}' where id = '{MY_RESOURCE}'"
+                )
+            },
+            &owner,
+        ),
         (
             &|id| {
                 format!(

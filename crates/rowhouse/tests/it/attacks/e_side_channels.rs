@@ -12,6 +12,7 @@ checks![
     e03_the_texts_of_others_hold_no_values,
     e05_nothing_is_announced,
     e06_a_foreign_row_is_answered_like_a_missing_one,
+    the_floor_is_asked_before_the_callers_conditions,
 ];
 
 pub async fn e01_the_tenant_is_a_condition_of_the_index(world: &World) {
@@ -214,4 +215,50 @@ pub async fn e06_a_foreign_row_is_answered_like_a_missing_one(world: &World) {
     a.batch_execute("rollback").await.unwrap();
     enter(&a, world, &world.beta.context()).await;
     sees(&a, "select body from big where id = 10001", &["body"]).await;
+}
+
+/// A caller's own condition must not be tried on others' rows before the floor is asked: whether the floor was asked at
+/// all would tell if one of them fits, and a search by halves would read their texts letter by letter.
+pub async fn the_floor_is_asked_before_the_callers_conditions(world: &World) {
+    let no_index =
+        "set enable_indexscan = off; set enable_bitmapscan = off; set enable_indexonlyscan = off";
+    let outside = world.app().await;
+    outside.batch_execute(no_index).await.unwrap();
+    for (table, condition) in [
+        ("public.notes", "body > 'beta o' and body < 'beta p'"), // beta's row fits
+        ("public.notes", "body > 'x' and body < 'y'"),           // none does
+        ("rowhouse.resources", "title > 'beta' and title < 'bf'"),
+        ("rowhouse.resources", "title > 'x' and title < 'y'"),
+        ("rowhouse.resources", "project_id is null"), // all fit
+        ("rowhouse.resources", "project_id is not null"),
+        ("rowhouse.tenants", "slug > 'be' and slug < 'bf'"),
+        ("rowhouse.tenants", "slug > 'xe' and slug < 'xf'"),
+    ] {
+        refused(
+            &outside,
+            &format!("select 1 from {table} where {condition}"),
+            "RH001",
+        )
+        .await;
+    }
+
+    // Inside a tenant, the plan says that the floor was asked, whatever the condition.
+    let inside = attacker(world).await;
+    inside.batch_execute(no_index).await.unwrap();
+    for range in ["> 'beta o' and body < 'beta p'", "> 'x' and body < 'y'"] {
+        let plan = allowed(
+            &inside,
+            &format!("explain (analyze, costs off, timing off, summary off) select 1 from public.notes where body {range}"),
+        )
+        .await
+        .join("\n");
+        assert!(!plan.contains("never executed"), "HOLE: {plan}");
+    }
+    // What fits and is one's own is found.
+    sees(
+        &inside,
+        "select body from public.notes where body > 'alpha o' and body < 'alpha p'",
+        &["alpha one"],
+    )
+    .await;
 }
