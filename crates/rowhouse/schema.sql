@@ -8,9 +8,9 @@ table rowhouse.api_keys  -- owner rowhouse_owner, row security, forced
   digest bytea not null
   secret_hash text not null
   permissions jsonb not null default '["read"]'::jsonb
+  scopes jsonb not null default '{}'::jsonb
   environment text not null default 'PRODUCTION'::text
   expires_at timestamp with time zone
-  last_used_at timestamp with time zone
   revoked_at timestamp with time zone
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
@@ -34,9 +34,9 @@ table rowhouse.api_keys  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger key_changed -> rowhouse_private.key_changed
   trigger touch -> rowhouse_private.touch
-  grant insert, select (tenant_id, id, name, prefix, permissions, environment, expires_at, last_used_at, revoked_at, created_at, updated_at), update (name, permissions, expires_at, last_used_at, revoked_at) to rowhouse_app
+  grant insert, select (tenant_id, id, name, prefix, permissions, scopes, environment, expires_at, revoked_at, created_at, updated_at), update (name, permissions, scopes, expires_at, revoked_at) to rowhouse_app
   grant select to rowhouse_definer
-  grant insert, select (tenant_id, id, name, prefix, permissions, environment, expires_at, last_used_at, revoked_at, created_at, updated_at), update (name, permissions, expires_at, last_used_at, revoked_at) to rowhouse_platform
+  grant insert, select (tenant_id, id, name, prefix, permissions, scopes, environment, expires_at, revoked_at, created_at, updated_at), update (name, permissions, scopes, expires_at, revoked_at) to rowhouse_platform
 
 table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -65,6 +65,37 @@ table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_app
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_definer
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_platform
+
+table rowhouse.idempotency_keys  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  principal_id uuid not null default rowhouse.current_principal()
+  key text not null
+  request bytea not null
+  status smallint
+  answer jsonb
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint idempotency_keys_length CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 255)))
+  constraint idempotency_keys_sha256 CHECK ((octet_length(request) = 32))
+  constraint idempotency_keys_principal FOREIGN KEY (tenant_id, principal_id) REFERENCES rowhouse.principals(tenant_id, id)
+  constraint idempotency_keys_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint idempotency_keys_pkey PRIMARY KEY (tenant_id, principal_id, key)
+  INDEX idempotency_keys_by_age btree (tenant_id, principal_id, created_at)
+  policy inside permissive for all to rowhouse_app
+      using true
+      check true
+  policy own_floor restrictive for all to public
+      using (principal_id = ( SELECT rowhouse.current_principal() AS current_principal))
+      check (principal_id = ( SELECT rowhouse.current_principal() AS current_principal))
+  policy tenant_floor restrictive for all to public
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_delete restrictive for delete to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_update restrictive for update to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger touch -> rowhouse_private.touch
+  grant delete, insert (tenant_id, key, request), select, update (status, answer) to rowhouse_app
 
 table rowhouse.locator  -- owner rowhouse_owner, row security, forced
   kind text not null
@@ -104,6 +135,25 @@ table rowhouse.managed_tables  -- owner rowhouse_owner, row security, forced
   grant select to rowhouse_app
   grant select to rowhouse_platform
 
+table rowhouse.operator_requests  -- owner rowhouse_owner, row security, forced
+  operator_id uuid not null
+  key text not null
+  request bytea not null
+  status smallint
+  answer jsonb
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint operator_requests_length CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 255)))
+  constraint operator_requests_sha256 CHECK ((octet_length(request) = 32))
+  constraint operator_requests_operator FOREIGN KEY (operator_id) REFERENCES rowhouse.operator_tokens(id)
+  constraint operator_requests_pkey PRIMARY KEY (operator_id, key)
+  INDEX operator_requests_by_age btree (operator_id, created_at)
+  policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
+      using true
+      check true
+  trigger touch -> rowhouse_private.touch
+  grant delete, insert (operator_id, key, request), select, update (status, answer) to rowhouse_platform
+
 table rowhouse.operator_tokens  -- owner rowhouse_owner, row security, forced
   id uuid not null
   name text not null
@@ -123,6 +173,7 @@ table rowhouse.operator_tokens  -- owner rowhouse_owner, row security, forced
 
 table rowhouse.platform_audit  -- owner rowhouse_owner, row security, forced
   id uuid not null
+  operator_id uuid
   operator text not null
   action text not null
   tenant_id uuid
@@ -511,6 +562,15 @@ view rowhouse.organizations  -- owner rowhouse_owner, security_invoker=true
   grant select to rowhouse_app
   grant select to rowhouse_platform
 
+table rowhouse_private.key_uses  -- owner rowhouse_owner, fillfactor=50
+  tenant_id uuid not null
+  key_id uuid not null
+  last_used_at timestamp with time zone not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint key_uses_pkey PRIMARY KEY (tenant_id, key_id)
+  grant insert, select, update to rowhouse_definer
+
 table rowhouse_private.keyring  -- owner rowhouse_owner
   single boolean not null default true
   ticket_head bytea not null
@@ -649,7 +709,7 @@ begin
   left join rowhouse_private.tenant_states t on t.tenant_id operator(pg_catalog.=) l.tenant_id;
 end
 
-function rowhouse.found_tenant(id uuid, slug text, name text, kind text, plan text, workspace uuid, owner uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
+function rowhouse.found_tenant(id uuid, slug text, name text, kind text, plan text, workspace uuid, owner uuid, request_id text) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
 declare
   system constant uuid := gen_random_uuid();
 begin
@@ -666,8 +726,29 @@ begin
     case when found_tenant.kind = 'personal' and owner is not null then 'personal' else 'tenant' end,
     case when found_tenant.kind = 'personal' and owner is not null then 'Personal Workspace' else found_tenant.name end,
     case when found_tenant.kind = 'personal' then owner end;
+  insert into rowhouse.audit_log (tenant_id, id, action, object_id, workspace_id, request_id)
+  values (found_tenant.id, gen_random_uuid(), 'tenants.create', found_tenant.id, workspace, request_id);
   perform set_config(setting, '', true)
   from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
+end
+
+function rowhouse.key_used() returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+begin
+  if rowhouse.caller_role() = 'key' then
+    insert into rowhouse_private.key_uses as u (tenant_id, key_id, last_used_at)
+    values (rowhouse.bound_tenant(), rowhouse.current_principal(), clock_timestamp())
+    on conflict on constraint key_uses_pkey do update
+    set last_used_at = excluded.last_used_at, updated_at = excluded.last_used_at
+    where u.last_used_at < excluded.last_used_at - interval '1 minute';
+  end if;
+end
+
+function rowhouse.key_uses() returns TABLE(key_id uuid, last_used_at timestamp with time zone)  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
+begin
+  return query
+  select u.key_id, u.last_used_at
+  from rowhouse_private.key_uses u
+  where u.tenant_id = rowhouse.bound_tenant();
 end
 
 function rowhouse.locate(kind text, digest bytea) returns TABLE(tenant_id uuid, id uuid)  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
@@ -773,7 +854,7 @@ begin
   execute format('alter table %s %s row level security, force row level security',
     relation, case mode when 'off' then 'disable' else 'enable' end);
   for floor in
-    select polname from pg_policy where polrelid = relation and polname like any ('{tenant\_floor%,project\_floor}')
+    select polname from pg_policy where polrelid = relation and polname like any ('{tenant\_floor%,project\_floor,own\_floor}')
   loop
     execute format('alter policy %I on %s to %s', floor, relation,
       case mode when 'enforce' then 'public' else 'rowhouse_enforced' end);
@@ -974,6 +1055,7 @@ declare
   member_role text;
   expiry timestamptz := 'infinity';
   in_projects uuid[] := '{}';
+  only_projects jsonb; -- of a key with scopes
   stands_for uuid[];
 begin
   perform rowhouse_private.one_at_a_time(in_tenant);
@@ -1006,8 +1088,9 @@ begin
       select
         coalesce(k.expires_at, 'infinity'),
         case when k.revoked_at is null then 'active' else 'RH005' end,
-        case when k.permissions ? 'write' then 'w' else 'r' end
-      into expiry, verdict, may
+        case when k.permissions ? 'write' then 'w' else 'r' end,
+        k.scopes -> 'projects'
+      into expiry, verdict, may, only_projects
       from rowhouse.api_keys k
       where k.tenant_id = in_tenant and k.id = principal;
     end if;
@@ -1017,6 +1100,7 @@ begin
     in_projects := array(
       select p.id from rowhouse.projects p
       where p.tenant_id = in_tenant and p.deleted_at is null
+        and (only_projects is null or only_projects ? p.id::text)
       order by p.id);
   elsif live.kind = 'user' then
     in_projects := array(

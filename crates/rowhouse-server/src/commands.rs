@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rowhouse::embedded::{Embedded, Options};
+use rowhouse::select::LONGEST_PAGE;
 use rowhouse::tables::{self, Assign, Mode, Protect};
 use rowhouse::tenants::{self, Kind, NewTenant, PlanTier, Tenant};
 use rowhouse::{Access, Context, Error, Owner, Result, Secret, logins, migrate, operators, users};
@@ -54,7 +55,11 @@ pub async fn list_tenants(target: &Target, settings: &Settings, out: Output) -> 
     let mut tx = house.begin_platform().await?;
     let mut all: Vec<Tenant> = Vec::new();
     loop {
-        let page = tenants::list(&mut tx, all.last().map(|tenant| tenant.id), 1000).await?;
+        let filter = tenants::Filter {
+            after: all.last().map(|tenant| (tenant.created_at, tenant.id)),
+            ..tenants::Filter::default()
+        };
+        let page = tenants::list(&mut tx, &filter, LONGEST_PAGE).await?;
         if page.is_empty() {
             break;
         }

@@ -61,6 +61,7 @@ create table rowhouse.operator_tokens (
 -- Append-only, by rights: what operators did.
 create table rowhouse.platform_audit (
   id uuid not null constraint platform_audit_pkey primary key,
+  operator_id uuid, -- the token; null for who works on the server itself
   operator text not null,
   action text not null,
   tenant_id uuid,
@@ -285,7 +286,7 @@ begin
   execute format('alter table %s %s row level security, force row level security',
     relation, case mode when 'off' then 'disable' else 'enable' end);
   for floor in
-    select polname from pg_policy where polrelid = relation and polname like any ('{tenant\_floor%,project\_floor}')
+    select polname from pg_policy where polrelid = relation and polname like any ('{tenant\_floor%,project\_floor,own\_floor}')
   loop
     execute format('alter policy %I on %s to %s', floor, relation,
       case mode when 'enforce' then 'public' else 'rowhouse_enforced' end);

@@ -102,9 +102,9 @@ create table rowhouse.api_keys (
   digest bytea not null,      -- SHA-256, by which `locate` finds it
   secret_hash text not null,  -- bcrypt
   permissions jsonb not null default '["read"]',
+  scopes jsonb not null default '{}', -- {"projects": [..]}: only these; without it, all
   environment text not null default 'PRODUCTION' constraint api_keys_environment check (environment in ('SANDBOX', 'PRODUCTION')),
   expires_at timestamptz,
-  last_used_at timestamptz,
   revoked_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -147,7 +147,7 @@ $$;
 -- UPDATE is granted by column: tenant_id and the other keys of a row never change.
 grant select on rowhouse.principals, rowhouse.tenant_members, rowhouse.teams, rowhouse.team_members, rowhouse.workspaces,
   rowhouse.projects, rowhouse.user_project_roles, rowhouse.audit_log to rowhouse_app, rowhouse_platform, rowhouse_definer;
-grant select (tenant_id, id, name, prefix, permissions, environment, expires_at, last_used_at, revoked_at, created_at,
+grant select (tenant_id, id, name, prefix, permissions, scopes, environment, expires_at, revoked_at, created_at,
   updated_at) on rowhouse.api_keys to rowhouse_app, rowhouse_platform;
 grant select on rowhouse.api_keys to rowhouse_definer;
 grant insert, update (role), delete on rowhouse.tenant_members to rowhouse_platform;
@@ -156,7 +156,7 @@ grant insert, update (name, deleted_at) on rowhouse.teams, rowhouse.projects to 
 grant insert, delete on rowhouse.team_members to rowhouse_app, rowhouse_platform;
 grant insert, update (name, deleted_at) on rowhouse.workspaces to rowhouse_app, rowhouse_platform;
 grant insert, update (role), delete on rowhouse.user_project_roles to rowhouse_app, rowhouse_platform;
-grant insert, update (name, permissions, expires_at, last_used_at, revoked_at) on rowhouse.api_keys
+grant insert, update (name, permissions, scopes, expires_at, revoked_at) on rowhouse.api_keys
 to rowhouse_app, rowhouse_platform;
 grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail)
 on rowhouse.audit_log to rowhouse_app, rowhouse_platform, rowhouse_definer;
@@ -217,6 +217,7 @@ declare
   member_role text;
   expiry timestamptz := 'infinity';
   in_projects uuid[] := '{}';
+  only_projects jsonb; -- of a key with scopes
   stands_for uuid[];
 begin
   perform rowhouse_private.one_at_a_time(in_tenant);
@@ -249,8 +250,9 @@ begin
       select
         coalesce(k.expires_at, 'infinity'),
         case when k.revoked_at is null then 'active' else 'RH005' end,
-        case when k.permissions ? 'write' then 'w' else 'r' end
-      into expiry, verdict, may
+        case when k.permissions ? 'write' then 'w' else 'r' end,
+        k.scopes -> 'projects'
+      into expiry, verdict, may, only_projects
       from rowhouse.api_keys k
       where k.tenant_id = in_tenant and k.id = principal;
     end if;
@@ -260,6 +262,7 @@ begin
     in_projects := array(
       select p.id from rowhouse.projects p
       where p.tenant_id = in_tenant and p.deleted_at is null
+        and (only_projects is null or only_projects ? p.id::text)
       order by p.id);
   elsif live.kind = 'user' then
     in_projects := array(
@@ -439,9 +442,10 @@ $$;
 
 -- Founds a tenant with its baseline: the principals `tenant` (all its members), `system` and `job`, a workspace for the
 -- whole tenant, and with `owner` a first member; a personal tenant gets a Personal Workspace instead. It works inside
--- the new tenant, as `system`, and leaves it before it returns.
+-- the new tenant, as `system`, writes the first row of its trail, and leaves it before it returns.
 create function rowhouse.found_tenant(
-  id uuid, slug text, name text, kind text, plan text, workspace uuid, owner uuid default null) returns void
+  id uuid, slug text, name text, kind text, plan text, workspace uuid, owner uuid default null, request_id text default null)
+returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -461,6 +465,8 @@ begin
     case when found_tenant.kind = 'personal' and owner is not null then 'personal' else 'tenant' end,
     case when found_tenant.kind = 'personal' and owner is not null then 'Personal Workspace' else found_tenant.name end,
     case when found_tenant.kind = 'personal' then owner end;
+  insert into rowhouse.audit_log (tenant_id, id, action, object_id, workspace_id, request_id)
+  values (found_tenant.id, gen_random_uuid(), 'tenants.create', found_tenant.id, workspace, request_id);
   perform set_config(setting, '', true)
   from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
 end
@@ -502,7 +508,7 @@ for each statement execute function rowhouse_private.projects_changed();
 create trigger projects_changed after update on rowhouse.projects
 referencing new table as new_rows
 for each statement execute function rowhouse_private.projects_changed();
-create trigger key_changed after insert or update of permissions, expires_at, revoked_at on rowhouse.api_keys
+create trigger key_changed after insert or update of permissions, scopes, expires_at, revoked_at on rowhouse.api_keys
 for each row execute function rowhouse_private.key_changed();
 
 reset role;

@@ -47,6 +47,21 @@ macro_rules! ids {
         #[serde(into = "String", try_from = "String")]
         pub struct $name(Uuid);
 
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                use utoipa::openapi::schema::{ObjectBuilder, Type};
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .pattern(Some(concat!("^", $prefix, "_[0-7][0-9a-hjkmnp-tv-z]{25}$")))
+                    .examples([concat!($prefix, "_01h455vb4pex5vsknk084sn02q")])
+                    .into()
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
+
         impl $name {
             /// What stands before the underscore.
             pub const PREFIX: &'static str = $prefix;
@@ -174,6 +189,21 @@ macro_rules! stands_for {
 }
 
 stands_for!(UserId, TeamId, TenantId, KeyId);
+
+impl PrincipalId {
+    /// The principal that this id names: its own (`prn_`), or that of the user, team, key or tenant that it stands for.
+    pub fn named(text: &str) -> Result<Self, Error> {
+        text.parse()
+            .or_else(|_| text.parse::<UserId>().map(Into::into))
+            .or_else(|_| text.parse::<TeamId>().map(Into::into))
+            .or_else(|_| text.parse::<KeyId>().map(Into::into))
+            .or_else(|_| text.parse::<TenantId>().map(Into::into))
+            .map_err(|_| Error::Invalid {
+                field: "principal".into(),
+                rule: "must be an id that begins with `prn_`, `usr_`, `team_`, `key_` or `ten_` and 26 base32 digits".into(),
+            })
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
 use crate::audit::{self, Event};
 use crate::error::{Error, OnConstraint, Result};
 use crate::ids::{PrincipalId, ProjectId, ResourceId, TeamId, WorkspaceId};
+use crate::select::{Param, Select};
+use crate::tenants::changed_fields;
 use crate::text_enum::text_enum;
 use crate::tx::TenantTx;
 use crate::{names, workspaces};
@@ -62,6 +63,7 @@ text_enum! {
 
 /// A resource.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Resource {
     /// Its id.
     pub id: ResourceId,
@@ -110,6 +112,7 @@ impl From<&Row> for Resource {
 
 /// What a new resource is made of.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewResource {
     /// What it is.
@@ -165,9 +168,14 @@ pub struct Filter {
     pub r#type: Option<ResourceType>,
     /// Only of this visibility.
     pub visibility: Option<Visibility>,
+    /// Only those whose title holds this text, in any case.
+    pub text: Option<String>,
     /// Behind this one: `updated_at` and id of the last row of the page before.
     pub after: Option<(Timestamp, ResourceId)>,
 }
+
+/// How deep a payload may be nested.
+const DEEPEST_PAYLOAD: usize = 32;
 
 const COLUMNS: &str =
     "id, type, title, payload, visibility, workspace_id, team_id, project_id, owner_id,
@@ -175,10 +183,8 @@ const COLUMNS: &str =
 
 /// Makes a resource; the caller becomes its owner.
 pub async fn create(tx: &mut TenantTx, new: NewResource) -> Result<Resource> {
-    names::name("title", &new.title)?;
-    if !new.payload.is_object() {
-        return Err(Error::invalid("payload", "must be a JSON object"));
-    }
+    names::title("title", &new.title)?;
+    check_payload(&new.payload)?;
     let workspace = match new.workspace_id {
         Some(id) => id,
         None => workspaces::home(tx).await?,
@@ -228,59 +234,170 @@ pub async fn get(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
 }
 
 /// A page of resources, the last changed first, at most `limit` (1 to 200).
-///
-/// Each combination of filters is a statement of its own, so that each finds its index: one statement with
-/// `$2 is null or ..` would be planned for all of them and fit none.
 pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<Resource>> {
     let tenant = tx.tenant_id();
-    let limit = i64::from(limit.clamp(1, 200));
-    let mut sql = format!("select {COLUMNS} from rowhouse.resources where deleted_at is null");
-    let mut params: Vec<Param<'_>> = Vec::new();
-    let mut append = |clause: &str, param| {
-        params.push(param);
-        sql.push_str(&clause.replace('?', &format!("${}", params.len())));
-    };
-    append(" and tenant_id = ?", &tenant);
-    if let Some(workspace) = &filter.workspace {
-        append(" and workspace_id = ?", workspace);
-    }
-    if let Some(r#type) = &filter.r#type {
-        append(" and type = ?", r#type);
-    }
-    if let Some(visibility) = &filter.visibility {
-        append(" and visibility = ?", visibility);
-    }
-    if let Some((updated_at, id)) = &filter.after {
-        append(" and (updated_at, id) < (?", updated_at);
-        append(", ?)", id);
-    }
-    append(" order by updated_at desc, id desc limit ?", &limit);
-    let rows = tx.query(&sql, &params).await?;
+    let mut page = Select::new(&format!(
+        "select {COLUMNS} from rowhouse.resources where deleted_at is null"
+    ));
+    page.and("tenant_id = ?", &tenant);
+    page.and_if("workspace_id = ?", filter.workspace.as_ref());
+    page.and_if("type = ?", filter.r#type.as_ref());
+    page.and_if("visibility = ?", filter.visibility.as_ref());
+    page.and_if("strpos(lower(title), lower(?)) > 0", filter.text.as_ref());
+    let after = filter.after.as_ref().map(|(at, id)| (at, id as _));
+    let rows = page
+        .newest_first("updated_at", after, limit)
+        .rows(tx)
+        .await?;
     Ok(rows.iter().map(Resource::from).collect())
 }
 
-type Param<'a> = &'a (dyn ToSql + Sync);
+/// What is to become different; what is not given stays.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Changes {
+    /// Another type.
+    pub r#type: Option<ResourceType>,
+    /// Another title.
+    pub title: Option<String>,
+    /// Another payload, whole.
+    pub payload: Option<Value>,
+    /// For others.
+    pub visibility: Option<Visibility>,
+    /// Into another workspace.
+    pub workspace_id: Option<WorkspaceId>,
+}
 
-/// Marks a resource as deleted. [`restore`] brings it back.
-pub async fn delete(tx: &mut TenantTx, id: ResourceId) -> Result<()> {
-    let resource = mark(tx, "update rowhouse.resources set deleted_at = now() where tenant_id = $1 and id = $2 and deleted_at is null", id).await?;
+/// Changes a resource. [`Error::Changed`] when `read_at` is not its `updated_at` any more.
+pub async fn update(
+    tx: &mut TenantTx,
+    id: ResourceId,
+    changes: Changes,
+    read_at: Option<Timestamp>,
+) -> Result<Resource> {
+    if let Some(title) = &changes.title {
+        names::title("title", title)?;
+    }
+    if let Some(payload) = &changes.payload {
+        check_payload(payload)?;
+    }
+    let resource = change(
+        tx,
+        id,
+        "type = coalesce($4, type), title = coalesce($5, title), payload = coalesce($6, payload),
+         visibility = coalesce($7, visibility), workspace_id = coalesce($8, workspace_id)",
+        &[
+            &changes.r#type,
+            &changes.title,
+            &changes.payload,
+            &changes.visibility,
+            &changes.workspace_id,
+        ],
+        read_at,
+    )
+    .await
+    .on_constraint("resources_workspace", Error::NotFound("workspace"))?;
+    let fields = changed_fields(&[
+        ("type", changes.r#type.is_some()),
+        ("title", changes.title.is_some()),
+        ("payload", changes.payload.is_some()),
+        ("visibility", changes.visibility.is_some()),
+        ("workspace_id", changes.workspace_id.is_some()),
+    ]);
+    let event = event("resources.update", &resource).with_detail(json!({ "fields": fields }));
+    audit::record(tx, event).await?;
+    Ok(resource)
+}
+
+/// `set` begins at `$4`.
+async fn change(
+    tx: &mut TenantTx,
+    id: ResourceId,
+    set: &str,
+    values: &[Param<'_>],
+    read_at: Option<Timestamp>,
+) -> Result<Resource> {
+    let tenant = tx.tenant_id();
+    let mut params: Vec<Param<'_>> = vec![&tenant, &id, &read_at];
+    params.extend_from_slice(values);
+    let row = tx
+        .optional(
+            &format!(
+                "update rowhouse.resources
+                 set {set}
+                 where tenant_id = $1 and id = $2 and deleted_at is null
+                   and ($3::timestamptz is null or updated_at = $3)
+                 returning {COLUMNS}"
+            ),
+            &params,
+        )
+        .await?;
+    match row {
+        Some(row) => Ok(Resource::from(&row)),
+        None => {
+            get(tx, id).await?;
+            Err(Error::Changed)
+        }
+    }
+}
+
+/// Marks a resource as deleted; [`restore`] brings it back. [`Error::Changed`] when `read_at` is not its `updated_at` any
+/// more.
+pub async fn delete(tx: &mut TenantTx, id: ResourceId, read_at: Option<Timestamp>) -> Result<()> {
+    let resource = change(tx, id, "deleted_at = now()", &[], read_at).await?;
     trail(tx, "resources.delete", &resource).await
 }
 
 /// Brings a deleted resource back.
-pub async fn restore(tx: &mut TenantTx, id: ResourceId) -> Result<()> {
-    let resource = mark(tx, "update rowhouse.resources set deleted_at = null where tenant_id = $1 and id = $2 and deleted_at is not null", id).await?;
-    trail(tx, "resources.restore", &resource).await
-}
-
-async fn mark(tx: &mut TenantTx, update: &str, id: ResourceId) -> Result<Resource> {
+pub async fn restore(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
     let tenant = tx.tenant_id();
     let row = tx
-        .optional(&format!("{update} returning {COLUMNS}"), &[&tenant, &id])
+        .optional(
+            &format!(
+                "update rowhouse.resources
+                 set deleted_at = null
+                 where tenant_id = $1 and id = $2 and deleted_at is not null
+                 returning {COLUMNS}"
+            ),
+            &[&tenant, &id],
+        )
         .await?;
-    row.as_ref()
+    let resource = row
+        .as_ref()
         .map(Resource::from)
-        .ok_or(Error::NotFound("resource"))
+        .ok_or(Error::NotFound("resource"))?;
+    trail(tx, "resources.restore", &resource).await?;
+    Ok(resource)
+}
+
+/// A JSON object that Postgres can hold, and that a reader can walk.
+fn check_payload(payload: &Value) -> Result<()> {
+    fn is_fine(value: &Value, depth: usize) -> bool {
+        match value {
+            Value::String(text) => !text.contains('\0'),
+            Value::Array(items) => depth > 0 && items.iter().all(|item| is_fine(item, depth - 1)),
+            Value::Object(fields) => {
+                depth > 0
+                    && fields
+                        .iter()
+                        .all(|(name, item)| !name.contains('\0') && is_fine(item, depth - 1))
+            }
+            _ => true,
+        }
+    }
+    if !payload.is_object() {
+        return Err(Error::invalid("payload", "must be a JSON object"));
+    }
+    if !is_fine(payload, DEEPEST_PAYLOAD) {
+        return Err(Error::invalid(
+            "payload",
+            format!(
+                "must not be deeper than {DEEPEST_PAYLOAD} and must not hold the character U+0000"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// Gives a principal access to a resource, or another access than it had.
@@ -324,19 +441,54 @@ pub async fn revoke(tx: &mut TenantTx, id: ResourceId, principal: PrincipalId) -
     .await
 }
 
-/// Who has an entry on a resource.
-pub async fn acl(tx: &mut TenantTx, id: ResourceId) -> Result<Vec<(PrincipalId, AclAccess)>> {
+/// What a principal may do with a resource.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AclEntry {
+    /// Who.
+    pub principal_id: PrincipalId,
+    /// What it allows.
+    pub access: AclAccess,
+    /// When it was first given.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Who has an entry on a resource: a page, the newest first, behind `after` (`created_at` and principal of the last of the
+/// page before), at most `limit` (1 to 200).
+pub async fn acl(
+    tx: &mut TenantTx,
+    id: ResourceId,
+    after: Option<(Timestamp, PrincipalId)>,
+    limit: u16,
+) -> Result<Vec<AclEntry>> {
+    get(tx, id).await?;
     let tenant = tx.tenant_id();
-    let rows = tx
-        .query(
-            "select principal_id, access
-             from rowhouse.resource_acl
-             where tenant_id = $1 and resource_id = $2
-             order by principal_id",
-            &[&tenant, &id],
+    let mut page = Select::new(
+        "select id, access, created_at, updated_at
+         from (select tenant_id, resource_id, principal_id as id, access, created_at, updated_at from rowhouse.resource_acl) entries
+         where true",
+    );
+    page.and("tenant_id = ?", &tenant);
+    page.and("resource_id = ?", &id);
+    let rows = page
+        .newest_first(
+            "created_at",
+            after.as_ref().map(|(at, id)| (at, id as _)),
+            limit,
         )
+        .rows(tx)
         .await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    Ok(rows
+        .iter()
+        .map(|row| AclEntry {
+            principal_id: row.get("id"),
+            access: row.get("access"),
+            created_at: row.get("created_at"),
+            updated_at: row.get("updated_at"),
+        })
+        .collect())
 }
 
 fn event(action: &'static str, resource: &Resource) -> Event {

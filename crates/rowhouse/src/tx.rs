@@ -28,6 +28,7 @@ use crate::context::{Context, OWN_TICKET_TTL, Ticket};
 use crate::error::{Error, Result};
 use crate::ids::{KeyId, TenantId};
 use crate::keys::KnownKeys;
+use crate::operators::Operator;
 
 /// A statement's parameters, as tokio-postgres takes them.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -138,27 +139,22 @@ impl Rowhouse {
     /// A transaction of the platform inside one tenant, as its principal `system`: members, teams, projects, keys, its
     /// trail. It has no right to content.
     pub async fn begin_system(&self, tenant: TenantId) -> Result<TenantTx> {
-        let mut registry = self.begin_platform().await?;
-        let system: Option<uuid::Uuid> = registry
-            .one(
-                "select rowhouse.service_principal($1, 'system')",
-                &[&tenant],
-            )
-            .await?
-            .get(0);
-        registry.commit().await?;
-        let principal = system.ok_or(Error::NotFound("tenant"))?.into();
-        let context = Context::principal(tenant, principal);
-        let ticket = self.ticket(&context, OWN_TICKET_TTL).await?;
-        self.begin_with(self.platform_pool()?, ticket, Some(context))
-            .await
+        self.begin_platform().await?.inside(tenant).await
     }
 
     /// A transaction of the registry.
     pub async fn begin_platform(&self) -> Result<PlatformTx> {
+        self.begin_platform_as(Operator::local("library")).await
+    }
+
+    /// A transaction of the registry, for the operator whom its trail is to name.
+    pub async fn begin_platform_as(&self, operator: Operator) -> Result<PlatformTx> {
         let lease = self.lease(self.platform_pool()?).await?;
         lease.get().batch_execute("begin").await?;
-        Ok(PlatformTx { lease: Some(lease) })
+        Ok(PlatformTx {
+            lease: Some(lease),
+            operator,
+        })
     }
 
     /// Mints a ticket: for other clients of the database, which then say `select rowhouse.enter(..)` themselves.
@@ -231,6 +227,7 @@ impl Rowhouse {
             lease: Some(lease),
             ticket,
             context,
+            operator: None,
             opened: false,
             failed: None,
         })
@@ -250,6 +247,7 @@ impl Rowhouse {
                 lease: Some(lease),
                 ticket,
                 context: None,
+                operator: None,
                 opened: false,
                 failed: None,
             };
@@ -396,8 +394,78 @@ pub struct TenantTx {
     lease: Option<Arc<Lease>>,
     ticket: Ticket,
     context: Option<Context>,
+    operator: Option<Operator>,
     opened: bool,
     failed: Option<String>,
+}
+
+/// Either kind of transaction, for what is done alike inside a tenant and in the registry.
+pub trait Transaction: sealed::Sealed + Send {
+    /// The rows of a statement.
+    fn query(
+        &mut self,
+        sql: &str,
+        params: Params<'_>,
+    ) -> impl Future<Output = Result<Vec<Row>>> + Send;
+
+    /// The only row of a statement, or none.
+    fn optional(
+        &mut self,
+        sql: &str,
+        params: Params<'_>,
+    ) -> impl Future<Output = Result<Option<Row>>> + Send;
+
+    /// Runs a statement; answers how many rows it touched.
+    fn execute(
+        &mut self,
+        sql: &str,
+        params: Params<'_>,
+    ) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Who acts for the platform; none for a caller inside a tenant.
+    fn operator(&self) -> Option<&Operator>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::TenantTx {}
+    impl Sealed for super::PlatformTx {}
+}
+
+impl Transaction for TenantTx {
+    async fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
+        self.query(sql, params).await
+    }
+
+    async fn optional(&mut self, sql: &str, params: Params<'_>) -> Result<Option<Row>> {
+        self.optional(sql, params).await
+    }
+
+    async fn execute(&mut self, sql: &str, params: Params<'_>) -> Result<u64> {
+        self.execute(sql, params).await
+    }
+
+    fn operator(&self) -> Option<&Operator> {
+        self.operator.as_ref()
+    }
+}
+
+impl Transaction for PlatformTx {
+    async fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
+        self.query(sql, params).await
+    }
+
+    async fn optional(&mut self, sql: &str, params: Params<'_>) -> Result<Option<Row>> {
+        self.optional(sql, params).await
+    }
+
+    async fn execute(&mut self, sql: &str, params: Params<'_>) -> Result<u64> {
+        self.execute(sql, params).await
+    }
+
+    fn operator(&self) -> Option<&Operator> {
+        Some(&self.operator)
+    }
 }
 
 impl std::fmt::Debug for TenantTx {
@@ -417,7 +485,10 @@ impl TenantTx {
 
     /// The request that this is part of, where the context named one.
     pub fn request_id(&self) -> Option<&str> {
-        self.context.as_ref()?.request_id.as_deref()
+        match &self.operator {
+            Some(operator) => operator.request_id.as_deref(),
+            None => self.context.as_ref()?.request_id.as_deref(),
+        }
     }
 
     /// The rows of a statement.
@@ -585,6 +656,7 @@ impl Drop for TenantTx {
 /// A transaction of the registry: tenants, users, plans. It has no right to what is inside of tenants.
 pub struct PlatformTx {
     lease: Option<Arc<Lease>>,
+    operator: Operator,
 }
 
 impl std::fmt::Debug for PlatformTx {
@@ -594,6 +666,41 @@ impl std::fmt::Debug for PlatformTx {
 }
 
 impl PlatformTx {
+    /// Goes on inside a tenant, in the same transaction, as its principal `system`: its administration, and its row in the
+    /// registry. [`Error::NotFound`] when there is no such tenant.
+    pub async fn inside(mut self, tenant: TenantId) -> Result<TenantTx> {
+        let system: Option<uuid::Uuid> = self
+            .one(
+                "select rowhouse.service_principal($1, 'system')",
+                &[&tenant],
+            )
+            .await?
+            .get(0);
+        let principal = system.ok_or(Error::NotFound("tenant"))?.into();
+        let context = Context::principal(tenant, principal);
+        let lease = self.lease()?;
+        let house = Rowhouse {
+            inner: lease.house.clone(),
+        };
+        let ticket = house.ticket(&context, OWN_TICKET_TTL).await?;
+        self.lease = None;
+        let mut tx = TenantTx {
+            lease: Some(lease),
+            ticket: ticket.clone(),
+            context: Some(context),
+            operator: Some(self.operator.clone()),
+            opened: true,
+            failed: None,
+        };
+        tx.execute(ENTER, &[&ticket.as_bytes()]).await?;
+        Ok(tx)
+    }
+
+    /// Who acts, as the trail names him.
+    pub fn operator(&self) -> &Operator {
+        &self.operator
+    }
+
     /// The rows of a statement.
     pub async fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
         let lease = self.lease()?;

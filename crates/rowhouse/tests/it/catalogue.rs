@@ -35,6 +35,7 @@ checks![
 const REGISTRY: &[&str] = &[
     "locator",
     "managed_tables",
+    "operator_requests",
     "operator_tokens",
     "platform_audit",
     "schema_history",
@@ -46,12 +47,14 @@ const REGISTRY: &[&str] = &[
 const DEFINERS: &[&str] = &[
     "rowhouse.bound_tenant()", // reads the key of the seal
     "rowhouse.enter(bytea)",   // reads both keys and the liveness row
-    "rowhouse.found_tenant(uuid,text,text,text,text,uuid,uuid)", // writes the first rows of a tenant
-    "rowhouse.locate(text,bytea)",                               // reads the locator
-    "rowhouse.own_key_hash()", // reads a column that nobody else may
-    "rowhouse.rotate_seal()",  // writes the keys
+    "rowhouse.found_tenant(uuid,text,text,text,text,uuid,uuid,text)", // writes the first rows of a tenant
+    "rowhouse.key_used()", // writes beside the keys, for one that may not write them
+    "rowhouse.key_uses()",
+    "rowhouse.locate(text,bytea)",           // reads the locator
+    "rowhouse.own_key_hash()",               // reads a column that nobody else may
+    "rowhouse.rotate_seal()",                // writes the keys
     "rowhouse.service_principal(uuid,text)", // reads the liveness rows
-    "rowhouse.writable_tenant()", // calls bound_tenant under a path of its own
+    "rowhouse.writable_tenant()",            // calls bound_tenant under a path of its own
     "rowhouse_private.key_changed()",
     "rowhouse_private.managed_by_caller(uuid)", // reads the caller's liveness row, and locks the tenant's
     "rowhouse_private.member_changed()",
@@ -125,6 +128,7 @@ pub async fn every_relation_is_in_exactly_one_class(world: &World) {
         inner,
         set(&[
             "context",
+            "key_uses",
             "keyring",
             "liveness",
             "login_secret",
@@ -302,6 +306,7 @@ pub async fn tenant_id_leads_every_key_and_index(world: &World) {
         set(&[
             "locator_pkey",
             "managed_tables_pkey",
+            "operator_requests_pkey",
             "operator_tokens_digest",
             "operator_tokens_pkey",
             "platform_audit_pkey",
@@ -655,6 +660,7 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
         set(&[
             "rowhouse.bound_tenant()",
             "rowhouse.caller_role()",
+            "rowhouse.current_principal()",
             "rowhouse.writable_tenant()"
         ]),
         "HOLE: policies call other functions"

@@ -357,10 +357,8 @@ async fn another(world: &World) -> Rowhouse {
 }
 
 async fn set_status(world: &World, status: Status) {
-    let mut tx = world.house.begin_platform().await.unwrap();
-    tenants::set_status(&mut tx, world.alpha.id, status)
-        .await
-        .unwrap();
+    let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+    tenants::set_status(&mut tx, status, None).await.unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -745,8 +743,8 @@ pub async fn an_unknown_tenant_is_refused_like_a_stranger(world: &World) {
         "HOLE: it tells which tenants exist"
     );
     // Also of a suspended tenant, of which the stranger knows nothing.
-    let mut tx = world.house.begin_platform().await.unwrap();
-    tenants::set_status(&mut tx, world.beta.id, Status::Suspended)
+    let mut tx = world.house.begin_system(world.beta.id).await.unwrap();
+    tenants::set_status(&mut tx, Status::Suspended, None)
         .await
         .unwrap();
     tx.commit().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowhouse::{Context, Owner, migrate};
+use rowhouse::{Context, Owner, members, migrate};
 use tokio_postgres::Client;
 
 use super::{
@@ -254,9 +254,23 @@ pub async fn c02_an_old_seal_is_refused_in_the_next_transaction(world: &World) {
 }
 
 pub async fn c02_a_removed_member_is_refused_with_the_ticket_he_still_has(world: &World) {
+    let mut registry = world.house.begin_platform().await.unwrap();
+    let member = rowhouse::users::create(&mut registry, "leaver@example.com", "Leaver")
+        .await
+        .unwrap()
+        .id;
+    registry.commit().await.unwrap();
+    let mut system = world.house.begin_system(world.alpha.id).await.unwrap();
+    members::add(&mut system, member, members::Role::Member)
+        .await
+        .unwrap();
+    system.commit().await.unwrap();
     let ticket = world
         .house
-        .ticket(&world.alpha.context(), Duration::from_mins(10))
+        .ticket(
+            &Context::user(world.alpha.id, member),
+            Duration::from_mins(10),
+        )
         .await
         .unwrap();
     let a = world.app().await;
@@ -264,13 +278,7 @@ pub async fn c02_a_removed_member_is_refused_with_the_ticket_he_still_has(world:
         .await
         .unwrap();
     let mut system = world.house.begin_system(world.alpha.id).await.unwrap();
-    system
-        .execute(
-            "delete from rowhouse.tenant_members where user_id = $1",
-            &[&world.alpha.owner],
-        )
-        .await
-        .unwrap();
+    members::remove(&mut system, member).await.unwrap();
     system.commit().await.unwrap();
     refused(
         &a,

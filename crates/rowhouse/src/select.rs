@@ -1,0 +1,75 @@
+//! Pages of rows: a statement that grows by the filters that were asked for, ordered by key, newest first.
+//!
+//! Each combination of filters is a statement of its own, so that each finds its index: one statement with
+//! `$2 is null or ..` would be planned for all of them and fit none. A page costs the same however deep it lies.
+
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::error::Result;
+use crate::tx::Transaction;
+
+/// The most rows of a page.
+pub const LONGEST_PAGE: u16 = 200;
+
+pub(crate) type Param<'a> = &'a (dyn ToSql + Sync);
+
+/// A statement that ends in a `where`, and what is appended to it.
+pub(crate) struct Select<'a> {
+    sql: String,
+    params: Vec<Param<'a>>,
+    limit: i64,
+}
+
+impl<'a> Select<'a> {
+    /// `sql` ends with at least one condition.
+    pub(crate) fn new(sql: &str) -> Self {
+        Self {
+            sql: sql.to_owned(),
+            params: Vec::new(),
+            limit: 1,
+        }
+    }
+
+    /// One more condition; each `?` in it stands for the value.
+    pub(crate) fn and(&mut self, condition: &str, value: Param<'a>) {
+        self.params.push(value);
+        self.sql.push_str(" and ");
+        self.sql
+            .push_str(&condition.replace('?', &format!("${}", self.params.len())));
+    }
+
+    /// One more condition, where there is a value for it.
+    pub(crate) fn and_if<T: ToSql + Sync>(&mut self, condition: &str, value: Option<&'a T>) {
+        if let Some(value) = value {
+            self.and(condition, value);
+        }
+    }
+
+    /// By `column` and `id`, the newest first, behind `after`, at most `limit` rows.
+    pub(crate) fn newest_first(
+        mut self,
+        column: &str,
+        after: Option<(&'a Timestamp, Param<'a>)>,
+        limit: u16,
+    ) -> Self {
+        if let Some((at, id)) = after {
+            self.and(&format!("({column}, id) < (?"), at);
+            self.params.push(id);
+            self.sql.push_str(&format!(", ${})", self.params.len()));
+        }
+        self.limit = i64::from(limit.clamp(1, LONGEST_PAGE));
+        self.sql.push_str(&format!(
+            " order by {column} desc, id desc limit ${}",
+            self.params.len() + 1
+        ));
+        self
+    }
+
+    pub(crate) async fn rows(&self, tx: &mut impl Transaction) -> Result<Vec<Row>> {
+        let mut params = self.params.clone();
+        params.push(&self.limit);
+        tx.query(&self.sql, &params).await
+    }
+}
