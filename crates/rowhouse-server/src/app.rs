@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -18,6 +19,8 @@ use crate::error::Problem;
 use crate::router;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How many bytes the headers of a request may have.
+const HEADER_LIMIT: usize = 16 * 1024;
 /// How long an ending process waits for the requests that are under way.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -81,6 +84,14 @@ struct Limits {
 
 /// A place among the requests under way, a time to end by, and a named problem for whoever meets a limit.
 async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    let headers: usize = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if headers > HEADER_LIMIT {
+        return Problem::limit(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).into_response();
+    }
     let Ok(_place) = limits.places.try_acquire() else {
         return Problem::limit(StatusCode::SERVICE_UNAVAILABLE).into_response();
     };
@@ -93,8 +104,20 @@ async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Re
     }
 }
 
+/// By which a request is found in the log and in audit rows.
+#[derive(Clone)]
+pub struct RequestId(pub String);
+
+impl RequestId {
+    /// Of this request; `observe` has put it there.
+    pub fn of(parts: &Parts) -> Self {
+        let id = parts.extensions.get::<Self>();
+        Self(id.map_or_else(String::new, |id| id.0.clone()))
+    }
+}
+
 /// One span and one log line a request, its id in both and in the answer; headers that every answer has.
-async fn observe(request: Request, next: Next) -> Response {
+async fn observe(mut request: Request, next: Next) -> Response {
     let id = request
         .headers()
         .get(REQUEST_ID)
@@ -107,6 +130,8 @@ async fn observe(request: Request, next: Next) -> Response {
         })
         .cloned()
         .unwrap_or_else(new_request_id);
+    let text = id.to_str().unwrap_or_default().to_owned();
+    request.extensions_mut().insert(RequestId(text));
     let span = tracing::info_span!(
         "request",
         request_id = id.to_str().unwrap_or_default(),

@@ -3,20 +3,35 @@
 //! Every command takes `--data DIR` of an `up`, or `--database URL`; `--json` answers with one JSON value. Exit code 0:
 //! done; 1: not done, with the cause and the way out on stderr; 2: the command line cannot be understood.
 
+#![expect(
+    unused_qualifications,
+    reason = "the annotations of utoipa expand to qualified names"
+)]
+
+mod answer;
 mod app;
+mod audit;
 mod auth;
 mod commands;
 mod config;
 mod connection;
+mod docs;
 mod error;
 mod health;
+mod input;
+mod keys;
 mod logs;
+mod openapi;
 mod output;
+mod page;
 mod ping;
+mod resources;
 mod router;
 mod seed;
+mod tenants;
 mod tour;
 mod up;
+mod workspaces;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

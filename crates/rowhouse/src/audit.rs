@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::ids::{AuditId, PrincipalId, ProjectId, ResourceId, TenantId, WorkspaceId};
+use crate::ids::{self, AuditId, PrincipalId, ProjectId, ResourceId, TenantId, WorkspaceId};
 use crate::select::Select;
 use crate::tx::{TenantTx, Transaction};
 
@@ -72,6 +72,7 @@ impl Event {
 
 /// A row of the trail.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Entry {
     /// Its id.
     pub id: AuditId,
@@ -80,7 +81,7 @@ pub struct Entry {
     /// `noun.verb`.
     pub action: String,
     /// What it was done to.
-    pub object_id: Option<Uuid>,
+    pub object_id: Option<String>,
     /// The workspace it lies in.
     pub workspace_id: Option<WorkspaceId>,
     /// The project it lies in.
@@ -153,6 +154,16 @@ pub(crate) async fn act(
     Ok(())
 }
 
+/// Whether a text has the form of an action: `noun.verb`.
+pub fn is_action(text: &str) -> bool {
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    text.len() <= 100
+        && text
+            .split_once('.')
+            .is_some_and(|(noun, verb)| is_word(noun) && is_word(verb))
+}
+
 /// What a list is narrowed to, and where it goes on.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -194,11 +205,14 @@ pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<
 
 impl From<&Row> for Entry {
     fn from(row: &Row) -> Self {
+        let action: String = row.get("action");
+        let noun = action.split('.').next().unwrap_or_default();
+        let object: Option<Uuid> = row.get("object_id");
         Self {
             id: row.get("id"),
             actor_id: row.get("actor_id"),
-            action: row.get("action"),
-            object_id: row.get("object_id"),
+            object_id: object.map(|id| ids::of_noun(noun, id)),
+            action,
             workspace_id: row.get("workspace_id"),
             project_id: row.get("project_id"),
             resource_id: row.get("resource_id"),

@@ -178,6 +178,20 @@ ids! {
     OperatorTokenId = "opt";
 }
 
+/// The id of what an action of a trail was done to, as it is shown elsewhere: `resources.create` was done to a `res_..`.
+pub(crate) fn of_noun(noun: &str, id: Uuid) -> String {
+    match noun {
+        "tenants" => TenantId(id).to_string(),
+        "members" => UserId(id).to_string(),
+        "teams" => TeamId(id).to_string(),
+        "workspaces" => WorkspaceId(id).to_string(),
+        "projects" => ProjectId(id).to_string(),
+        "resources" => ResourceId(id).to_string(),
+        "keys" => KeyId(id).to_string(),
+        _ => id.to_string(),
+    }
+}
+
 macro_rules! stands_for {
     ($($name:ident),+) => {$(
         impl From<$name> for PrincipalId {

@@ -140,9 +140,14 @@ pub async fn revoke(tx: &mut PlatformTx, id: OperatorTokenId) -> Result<()> {
     act(tx, "operators.revoke", id.uuid()).await
 }
 
+/// Whether a text has the form of an operator's token.
+pub fn is_token(text: &str) -> bool {
+    tokens::has_form(PREFIX, text)
+}
+
 /// Whose token this is, if it is good now. Notes its use, at most once a minute.
 pub async fn verify(tx: &mut PlatformTx, token: &str) -> Result<Option<Operator>> {
-    if !tokens::has_form(PREFIX, token) {
+    if !is_token(token) {
         return Ok(None);
     }
     let row = tx

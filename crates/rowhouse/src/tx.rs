@@ -127,7 +127,7 @@ impl Rowhouse {
     /// A transaction inside the context's tenant. Nothing is sent before its first statement.
     pub async fn begin(&self, context: &Context) -> Result<TenantTx> {
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
-        self.begin_with(&self.inner.app, ticket, Some(context.clone()))
+        self.begin_with(&self.inner.app, ticket, context.request_id.clone())
             .await
     }
 
@@ -183,18 +183,29 @@ impl Rowhouse {
         &self.inner.known_keys
     }
 
-    /// Asks `locate`, the one question that the app's login may ask outside of a tenant.
+    /// The tenant that a slug leads to, also one that it had before.
+    pub async fn leads_to(&self, slug: &str) -> Result<Option<TenantId>> {
+        let row = self.locate("slug", &crate::tokens::digest(slug)).await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
     pub(crate) async fn locate_key(&self, digest: &[u8; 32]) -> Result<Option<(TenantId, KeyId)>> {
+        let row = self.locate("key", digest).await?;
+        Ok(row.map(|row| (row.get(0), row.get(1))))
+    }
+
+    /// The one question that the app's login may ask outside of a tenant.
+    async fn locate(&self, kind: &str, digest: &[u8; 32]) -> Result<Option<Row>> {
         let lease = self.lease(&self.inner.app).await?;
         let row = lease
             .get()
             .query_typed_opt(
-                "select tenant_id, id from rowhouse.locate('key', $1)",
-                &[(&digest.as_slice(), Type::BYTEA)],
+                "select tenant_id, id from rowhouse.locate($1, $2)",
+                &[(&kind, Type::TEXT), (&digest.as_slice(), Type::BYTEA)],
             )
             .await?;
         lease.clean.store(true, Ordering::Release); // one statement of ours: it left nothing
-        Ok(row.map(|row| (row.get(0), row.get(1))))
+        Ok(row)
     }
 
     fn platform_pool(&self) -> Result<&Pool> {
@@ -220,13 +231,13 @@ impl Rowhouse {
         &self,
         pool: &Pool,
         ticket: Ticket,
-        context: Option<Context>,
+        request_id: Option<String>,
     ) -> Result<TenantTx> {
         let lease = self.lease(pool).await?;
         Ok(TenantTx {
             lease: Some(lease),
             ticket,
-            context,
+            request_id,
             operator: None,
             opened: false,
             failed: None,
@@ -246,7 +257,7 @@ impl Rowhouse {
             let mut tx = TenantTx {
                 lease: Some(lease),
                 ticket,
-                context: None,
+                request_id: None,
                 operator: None,
                 opened: false,
                 failed: None,
@@ -393,7 +404,7 @@ impl Drop for Lease {
 pub struct TenantTx {
     lease: Option<Arc<Lease>>,
     ticket: Ticket,
-    context: Option<Context>,
+    request_id: Option<String>,
     operator: Option<Operator>,
     opened: bool,
     failed: Option<String>,
@@ -483,12 +494,16 @@ impl TenantTx {
         self.ticket.claimed_tenant()
     }
 
+    /// Notes the request that this is part of; it goes into audit rows.
+    #[must_use]
+    pub fn with_request_id(mut self, id: &str) -> Self {
+        self.request_id = Some(id.to_owned());
+        self
+    }
+
     /// The request that this is part of, where the context named one.
     pub fn request_id(&self) -> Option<&str> {
-        match &self.operator {
-            Some(operator) => operator.request_id.as_deref(),
-            None => self.context.as_ref()?.request_id.as_deref(),
-        }
+        self.request_id.as_deref()
     }
 
     /// The rows of a statement.
@@ -687,7 +702,7 @@ impl PlatformTx {
         let mut tx = TenantTx {
             lease: Some(lease),
             ticket: ticket.clone(),
-            context: Some(context),
+            request_id: self.operator.request_id.clone(),
             operator: Some(self.operator.clone()),
             opened: true,
             failed: None,
