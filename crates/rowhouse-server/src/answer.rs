@@ -1,4 +1,4 @@
-//! What is answered when something was done: status, body, and the ETag of what it shows.
+//! What is answered when something was done: status, body, and the `ETag` of what it shows.
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};

@@ -117,7 +117,10 @@ pub trait Asker {
 
 impl Asker for Operator {
     fn identity(&self) -> Vec<u8> {
-        let id = self.operator.id().map_or(Uuid::nil(), |id| id.uuid());
+        let id = self
+            .operator
+            .id()
+            .map_or(Uuid::nil(), rowhouse::ids::OperatorTokenId::uuid);
         id.as_bytes().to_vec()
     }
 }

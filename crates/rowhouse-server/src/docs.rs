@@ -12,7 +12,7 @@ use crate::openapi;
 /// The page loads its own scripts and styles, and its style sheets set styles in elements.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
-/// The OpenAPI document of this service.
+/// The `OpenAPI` document of this service.
 #[utoipa::path(get, path = "/openapi.json", tag = "service", responses((status = 200, content_type = "application/json")))]
 pub async fn document() -> Response {
     static DOCUMENT: OnceLock<String> = OnceLock::new();

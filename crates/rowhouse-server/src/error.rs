@@ -40,7 +40,7 @@ type Refusal = (
     fn(bool, bool, bool, bool) -> bool,
 );
 
-/// Every refusal there is, for the OpenAPI document.
+/// Every refusal there is, for the `OpenAPI` document.
 pub const REFUSALS: &[Refusal] = &[
     (400, &["invalid"], |_, _, _, _| true),
     (401, &["unauthorized"], |_, credential, _, _| credential),
@@ -148,7 +148,11 @@ impl Problem {
     pub fn unread(status: StatusCode) -> Self {
         match status {
             StatusCode::PAYLOAD_TOO_LARGE => Self::limit(status),
-            _ => Self::invalid("body", "must arrive whole"),
+            _ => Error::Invalid {
+                field: "body".into(),
+                rule: "must arrive whole".into(),
+            }
+            .into(),
         }
     }
 

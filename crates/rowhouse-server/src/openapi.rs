@@ -1,4 +1,4 @@
-//! What the OpenAPI document says beside the handlers' annotations: credentials, headers, and how a refusal looks.
+//! What the `OpenAPI` document says beside the handlers' annotations: credentials, headers, and how a refusal looks.
 //!
 //! `rowhouse openapi` prints it; docs/openapi.json is a copy, which a test compares.
 

@@ -10,7 +10,7 @@ use crate::error::Problem;
 use crate::openapi::{Common, Tags};
 use crate::{audit, docs, health, keys, ping, resources, tenants, workspaces};
 
-/// A line of the table is method, path and handler. It becomes a route, and a part of the OpenAPI document.
+/// A line of the table is method, path and handler. It becomes a route, and a part of the `OpenAPI` document.
 macro_rules! routes {
     ($($method:ident $path:literal $($handler:ident)::+,)+) => {
         /// All of them.
@@ -21,7 +21,7 @@ macro_rules! routes {
                 .method_not_allowed_fallback(async || Problem::no_such_method())
         }
 
-        /// The OpenAPI document of all of them.
+        /// What the page at `/docs` shows of them.
         #[derive(OpenApi)]
         #[openapi(paths($($($handler)::+),+), modifiers(&Common, &Tags))]
         pub struct Api;
@@ -72,4 +72,32 @@ routes! {
     get    "/api/v1/tenants/{tenant}/resources/{resource}/acl"             resources::api::acl,
     put    "/api/v1/tenants/{tenant}/resources/{resource}/acl/{principal}" resources::api::grant,
     delete "/api/v1/tenants/{tenant}/resources/{resource}/acl/{principal}" resources::api::revoke,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_table_and_the_annotations_say_the_same() {
+        let document = serde_json::to_value(Api::openapi()).unwrap();
+        let documented: BTreeSet<(String, String)> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| {
+                item.as_object()
+                    .unwrap()
+                    .keys()
+                    .map(|method| (method.clone(), path.clone()))
+            })
+            .collect();
+        let routed = ALL
+            .iter()
+            .map(|(method, path)| ((*method).to_owned(), (*path).to_owned()))
+            .collect();
+        assert_eq!(documented, routed);
+    }
 }

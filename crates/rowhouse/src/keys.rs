@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_postgres::Row;
@@ -28,8 +28,6 @@ const PREFIX: &str = "tk_";
 /// `tk_` and five characters: enough to recognise a key by, far too little to guess the rest.
 const SHOWN: usize = 8;
 const BCRYPT_COST: u32 = 12;
-/// How far before the end of all time an expiry has to lie.
-const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(24);
 /// How long an old key may go on beside the new one.
 const LONGEST_OVERLAP: Duration = Duration::from_hours(24 * 30);
 /// How many projects a key can be narrowed to.
@@ -204,23 +202,18 @@ async fn insert(tx: &mut TenantTx, new: NewKey) -> Result<MadeKey> {
     let mut permissions = new.permissions;
     permissions.sort_by_key(|permission| permission.as_str());
     permissions.dedup();
-    if new
-        .expires_at
-        .is_some_and(|at| at <= Timestamp::now() || at > Timestamp::MAX - LONGEST_LIFE)
-    {
-        return Err(Error::invalid("expires_at", "must lie in the future"));
-    }
     let scopes = stored(tx, &new.scopes).await?;
     let id = KeyId::new();
     let secret = tokens::make(PREFIX);
     let hash = hash(secret.clone()).await?;
     let tenant = tx.tenant_id();
     let row = tx
-        .one(
+        .optional(
             &format!(
                 "insert into rowhouse.api_keys
                    (tenant_id, id, name, prefix, digest, secret_hash, permissions, scopes, environment, expires_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                 select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+                 where $10::timestamptz is null or $10 > clock_timestamp()
                  returning {COLUMNS}, null::timestamptz as last_used_at"
             ),
             &[
@@ -236,7 +229,8 @@ async fn insert(tx: &mut TenantTx, new: NewKey) -> Result<MadeKey> {
                 &new.expires_at,
             ],
         )
-        .await?;
+        .await?
+        .ok_or_else(|| Error::invalid("expires_at", "must lie in the future"))?;
     Ok(MadeKey {
         key: Key::try_from(&row)?,
         secret,
@@ -326,19 +320,20 @@ pub async fn reroll(tx: &mut TenantTx, id: KeyId, overlap: Duration) -> Result<M
         ));
     }
     let old = get(tx, id).await?;
-    let ended = old.expires_at.is_some_and(|at| at <= Timestamp::now());
-    if old.revoked_at.is_some() || ended {
-        return Err(Error::NotFound("key"));
-    }
     let tenant = tx.tenant_id();
     let seconds = overlap.as_secs_f64();
-    tx.execute(
-        "update rowhouse.api_keys
-         set expires_at = least(expires_at, clock_timestamp() + make_interval(secs => $3))
-         where tenant_id = $1 and id = $2",
-        &[&tenant, &id, &seconds],
-    )
-    .await?;
+    let touched = tx
+        .execute(
+            "update rowhouse.api_keys
+             set expires_at = least(expires_at, clock_timestamp() + make_interval(secs => $3))
+             where tenant_id = $1 and id = $2 and revoked_at is null
+               and (expires_at is null or expires_at > clock_timestamp())",
+            &[&tenant, &id, &seconds],
+        )
+        .await?;
+    if touched == 0 {
+        return Err(Error::NotFound("key"));
+    }
     let made = insert(
         tx,
         NewKey {

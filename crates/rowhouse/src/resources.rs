@@ -333,12 +333,11 @@ async fn change(
             &params,
         )
         .await?;
-    match row {
-        Some(row) => Ok(Resource::from(&row)),
-        None => {
-            get(tx, id).await?;
-            Err(Error::Changed)
-        }
+    if let Some(row) = row {
+        Ok(Resource::from(&row))
+    } else {
+        get(tx, id).await?;
+        Err(Error::Changed)
     }
 }
 

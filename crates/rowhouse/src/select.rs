@@ -57,14 +57,18 @@ impl<'a> Select<'a> {
         if let Some((at, id)) = after {
             self.and(&format!("({column}, id) < (?"), at);
             self.params.push(id);
-            self.sql.push_str(&format!(", ${})", self.params.len()));
+            self.append(format_args!(", ${})", self.params.len()));
         }
         self.limit = i64::from(limit.clamp(1, LONGEST_PAGE));
-        self.sql.push_str(&format!(
-            " order by {column} desc, id desc limit ${}",
-            self.params.len() + 1
+        let last = self.params.len() + 1;
+        self.append(format_args!(
+            " order by {column} desc, id desc limit ${last}"
         ));
         self
+    }
+
+    fn append(&mut self, text: std::fmt::Arguments<'_>) {
+        self.sql.push_str(&text.to_string());
     }
 
     pub(crate) async fn rows(&self, tx: &mut impl Transaction) -> Result<Vec<Row>> {

@@ -347,12 +347,11 @@ async fn change(
             &params,
         )
         .await?;
-    match row {
-        Some(row) => Ok(Tenant::from(&row)),
-        None => {
-            own(tx).await?;
-            Err(Error::Changed)
-        }
+    if let Some(row) = row {
+        Ok(Tenant::from(&row))
+    } else {
+        own(tx).await?;
+        Err(Error::Changed)
     }
 }
 

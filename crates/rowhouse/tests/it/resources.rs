@@ -208,11 +208,11 @@ async fn a_change_of_what_was_changed_meanwhile_is_refused() {
             title: Some(title.into()),
             ..Changes::default()
         };
-        let changed = resources::update(&mut tx, made.id, changes, read_at).await;
-        if changed.is_ok() {
+        let answer = resources::update(&mut tx, made.id, changes, read_at).await;
+        if answer.is_ok() {
             tx.commit().await.unwrap();
         }
-        changed
+        answer
     };
     let two = rename("two", Some(made.updated_at)).await.unwrap();
     assert_eq!((two.title.as_str(), two.id), ("two", made.id));
