@@ -4,5 +4,6 @@
 
 mod commands;
 mod http;
+mod readme;
 mod up;
 mod world;

@@ -32,7 +32,7 @@ impl House {
         let child = rowhouse()
             .args(["up", "--port", &port.to_string(), "--data"])
             .arg(data(&folder))
-            .stdout(Stdio::null())
+            .stdout(std::fs::File::create(folder.path().join("out")).unwrap())
             .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
             .spawn()
             .unwrap();
@@ -70,6 +70,11 @@ impl House {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// What it has printed for people.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("out")).unwrap_or_default()
     }
 
     pub fn pid(&self) -> u32 {
