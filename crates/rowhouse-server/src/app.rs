@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use rowhouse::{Error, Result, Rowhouse};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tracing::Instrument as _;
 
@@ -72,8 +73,14 @@ fn service(house: Rowhouse, settings: &Settings) -> Router {
     router::routes()
         .with_state(house)
         .layer(RequestBodyLimitLayer::new(settings.body_limit))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(limits, limit))
         .layer(middleware::from_fn(observe))
+}
+
+/// A fault of ours ends one request, with an answer, and no other.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    Problem::internal().into_response()
 }
 
 #[derive(Clone)]

@@ -166,6 +166,16 @@ impl Problem {
         }
     }
 
+    /// Something failed on our side.
+    pub fn internal() -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "internal",
+            detail: "something failed on our side; the request id leads to it in the log".into(),
+            input: None,
+        }
+    }
+
     /// The database does not answer.
     pub fn not_ready() -> Self {
         Self {
@@ -225,13 +235,7 @@ impl From<Error> for Problem {
             }
             _ => {
                 tracing::error!(code = error.code(), %error, "a request failed");
-                return Self {
-                    status: StatusCode::INTERNAL_SERVER_ERROR,
-                    code: "internal",
-                    detail: "something failed on our side; the request id leads to it in the log"
-                        .into(),
-                    input: None,
-                };
+                return Self::internal();
             }
         };
         if status.is_server_error() {

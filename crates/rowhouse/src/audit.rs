@@ -91,6 +91,7 @@ pub struct Entry {
     /// The request that did it.
     pub request_id: Option<String>,
     /// What changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub detail: Value,
     /// When, by the database's clock.
     pub created_at: Timestamp,

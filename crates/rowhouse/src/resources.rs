@@ -72,6 +72,7 @@ pub struct Resource {
     /// Its title.
     pub title: String,
     /// What it holds: any JSON object.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub payload: Value,
     /// Who it is meant for.
     pub visibility: Visibility,
@@ -117,9 +118,11 @@ impl From<&Row> for Resource {
 pub struct NewResource {
     /// What it is.
     pub r#type: ResourceType,
-    /// Its title: see [`names::name`].
+    /// Its title: see [`names::title`].
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub title: String,
     /// What it holds: a JSON object; empty when not given.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     #[serde(default = "empty_object")]
     pub payload: Value,
     /// Who it is meant for; the tenant when not given.
@@ -176,6 +179,8 @@ pub struct Filter {
 
 /// How deep a payload may be nested.
 const DEEPEST_PAYLOAD: usize = 32;
+/// How many characters a number in a payload may have.
+const LONGEST_NUMBER: usize = 400;
 
 const COLUMNS: &str =
     "id, type, title, payload, visibility, workspace_id, team_id, project_id, owner_id,
@@ -254,14 +259,16 @@ pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<
 
 /// What is to become different; what is not given stays.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ResourceChanges))]
 #[serde(deny_unknown_fields)]
 pub struct Changes {
     /// Another type.
     pub r#type: Option<ResourceType>,
     /// Another title.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub title: Option<String>,
     /// Another payload, whole.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
     pub payload: Option<Value>,
     /// For others.
     pub visibility: Option<Visibility>,
@@ -375,6 +382,10 @@ fn check_payload(payload: &Value) -> Result<()> {
     fn is_fine(value: &Value, depth: usize) -> bool {
         match value {
             Value::String(text) => !text.contains('\0'),
+            Value::Number(number) => {
+                number.as_f64().is_some_and(f64::is_finite)
+                    && number.as_str().len() <= LONGEST_NUMBER
+            }
             Value::Array(items) => depth > 0 && items.iter().all(|item| is_fine(item, depth - 1)),
             Value::Object(fields) => {
                 depth > 0
@@ -392,7 +403,7 @@ fn check_payload(payload: &Value) -> Result<()> {
         return Err(Error::invalid(
             "payload",
             format!(
-                "must not be deeper than {DEEPEST_PAYLOAD} and must not hold the character U+0000"
+                "must not be deeper than {DEEPEST_PAYLOAD}, nor hold the character U+0000, nor a number beyond 1.8e308"
             ),
         ));
     }

@@ -19,7 +19,7 @@ use crate::tx::{PlatformTx, TenantTx};
 
 text_enum! {
     /// What kind of customer this is. Constraint `tenants_kind`.
-    Kind {
+    Kind shown as TenantKind {
         /// One person's own: the Personal Org.
         Personal = "personal",
         /// An organization.
@@ -43,7 +43,7 @@ text_enum! {
 
 text_enum! {
     /// Where the tenant is in its life. Constraint `tenants_status`.
-    Status {
+    Status shown as TenantStatus {
         /// Being set up: nobody enters yet.
         Provisioning = "provisioning",
         /// In use.
@@ -100,8 +100,13 @@ impl From<&Row> for Tenant {
 #[serde(deny_unknown_fields)]
 pub struct NewTenant {
     /// Its name in URLs: see [`names::slug`].
+    #[cfg_attr(
+        feature = "openapi",
+        schema(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+    )]
     pub slug: String,
     /// Its name for people: see [`names::name`].
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub name: String,
     /// Personal or organization.
     pub kind: Kind,
@@ -254,12 +259,17 @@ pub async fn list(tx: &mut PlatformTx, filter: &Filter, limit: u16) -> Result<Ve
 
 /// What is to become different; what is not given stays.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TenantChanges))]
 #[serde(deny_unknown_fields)]
 pub struct Changes {
     /// Another name in URLs. The old one goes on leading here.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+    )]
     pub slug: Option<String>,
     /// Another name for people.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub name: Option<String>,
     /// Another tier.
     pub plan: Option<PlanTier>,

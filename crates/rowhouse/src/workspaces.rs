@@ -14,7 +14,7 @@ use crate::tx::TenantTx;
 
 text_enum! {
     /// Whose workspace it is. Constraint `workspaces_kind`.
-    Kind {
+    Kind shown as WorkspaceKind {
         /// One member's.
         Personal = "personal",
         /// A team's.

@@ -38,6 +38,7 @@ pub struct AclPath {
     /// Id of the resource.
     resource: ResourceId,
     /// Who: the id of a principal, or of the user, team, key or tenant that it stands for.
+    #[param(pattern = "^(prn|usr|team|key|ten)_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
     principal: String,
 }
 

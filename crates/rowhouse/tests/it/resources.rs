@@ -192,6 +192,37 @@ async fn bad_titles_and_payloads_are_refused_with_field_and_rule() {
         .unwrap_err()
         .to_string();
     assert_eq!(error, "payload: must be a JSON object");
+    for text in [
+        r#"{"a": "\u0000"}"#,
+        r#"{"\u0000": 1}"#,
+        r#"{"a": 1e400}"#,
+        &format!(r#"{{"a": {}1{}}}"#, "[".repeat(40), "]".repeat(40)),
+    ] {
+        let bad = NewResource {
+            payload: serde_json::from_str(text).unwrap(),
+            ..NewResource::new(ResourceType::Prompt, "x")
+        };
+        let error = resources::create(&mut tx, bad).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Invalid { ref field, .. } if field == "payload"),
+            "{text}: {error}"
+        );
+    }
+    // What fits comes back as it was sent.
+    for text in [
+        r#"{"a":12345678901234567890123456789,"b":1.10}"#,
+        r#"{"a":1.7976931348623157e308}"#,
+    ] {
+        let good = NewResource {
+            payload: serde_json::from_str(text).unwrap(),
+            ..NewResource::new(ResourceType::Prompt, "x")
+        };
+        let made = resources::create(&mut tx, good).await.unwrap();
+        let number = |payload: &serde_json::Value| payload["a"].as_f64().unwrap();
+        let sent: serde_json::Value = serde_json::from_str(text).unwrap();
+        let (back, sent) = (number(&made.payload), number(&sent));
+        assert!((back - sent).abs() <= sent * 1e-15, "{text}");
+    }
 }
 
 #[tokio::test]
