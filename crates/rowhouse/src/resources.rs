@@ -355,7 +355,7 @@ pub async fn delete(tx: &mut TenantTx, id: ResourceId, read_at: Option<Timestamp
     trail(tx, "resources.delete", &resource).await
 }
 
-/// Brings a deleted resource back.
+/// Brings a deleted resource back. One that is not deleted stays as it is.
 pub async fn restore(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
     let tenant = tx.tenant_id();
     let row = tx
@@ -369,10 +369,10 @@ pub async fn restore(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
             &[&tenant, &id],
         )
         .await?;
-    let resource = row
-        .as_ref()
-        .map(Resource::from)
-        .ok_or(Error::NotFound("resource"))?;
+    let Some(row) = row else {
+        return get(tx, id).await;
+    };
+    let resource = Resource::from(&row);
     trail(tx, "resources.restore", &resource).await?;
     Ok(resource)
 }
