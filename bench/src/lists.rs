@@ -206,6 +206,7 @@ async fn places(database: &Database) -> Result<Vec<(TenantId, Filter)>> {
                 r#type: Some(row.get::<_, ResourceType>(2)),
                 visibility: Some(row.get::<_, Visibility>(3)),
                 after: Some((row.get(4), row.get(5))),
+                ..Filter::default()
             };
             (row.get(0), filter)
         })
