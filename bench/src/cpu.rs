@@ -11,7 +11,7 @@ use rowhouse::{Context, Rowhouse, Ticket};
 use crate::report::{Goal, Part, Table, Target, time, times};
 use crate::sample::{Dice, Samples, cpu_each};
 use crate::shop::{self, JOIN, NEXT_PAGE, POINT, Statement};
-use crate::world::{Database, ENTER, Raw, Result, SET_TENANT, Server, pid_of};
+use crate::world::{Database, ENTER, Raw, Result, SET_TENANT, Server, pid_of, planned_anew};
 
 const ROUNDS: usize = 31;
 const BLOCK: u32 = 250;
@@ -31,9 +31,10 @@ pub async fn measure(server: &Server) -> Result<Part> {
         "all of it / unsealed",
         "unsealed / bare",
     ]);
+    let mut plans = Table::new(["planned anew", "bare query", "unsealed", "ours"]);
     let mut goals = Vec::new();
     for (statement, most) in STATEMENTS {
-        let [bare, unsealed, ours, whole] = variants.rounds(statement).await?;
+        let ([bare, unsealed, ours, whole], planned_anew) = variants.rounds(statement).await?;
         let ratio = ours.by(&unsealed);
         table.row([
             statement.name.to_owned(),
@@ -46,6 +47,8 @@ pub async fn measure(server: &Server) -> Result<Part> {
             times(whole.by(&unsealed).median()),
             times(unsealed.by(&bare).median()),
         ]);
+        let [bare, unsealed, ours] = planned_anew.map(|part| format!("{:.0} %", 100.0 * part));
+        plans.row([statement.name.to_owned(), bare, unsealed, ours]);
         goals.push(Goal {
             what: format!("server CPU, {}: ours / unsealed", statement.name),
             figure: ratio.median(),
@@ -60,10 +63,11 @@ pub async fn measure(server: &Server) -> Result<Part> {
              variant, with prepared statements, {} tenants at random. Bare: one query filtered by hand, no transaction \
              block. Unsealed: BEGIN, `set_config`, the query, COMMIT, pipelined. Ours: BEGIN, `rowhouse.enter`, the same query, COMMIT, \
              pipelined. All of it: through `Rowhouse::query`, with what the pool asks behind each transaction \
-             (`reset all`, `discard sequences`, what was left).",
+             (`reset all`, `discard sequences`, what was left). The second table says for which part of its executions Postgres \
+             planned a prepared statement anew, because the plan for any parameters looked dearer to it.",
             shop::TENANTS
         ),
-        tables: vec![table],
+        tables: vec![table, plans],
         goals,
     })
 }
@@ -92,7 +96,7 @@ impl Variants {
         Ok(Self {
             bare: Raw::new(database.plain(port).await?, SET_TENANT).await?,
             unsealed: Raw::new(database.plain(port).await?, SET_TENANT).await?,
-            ours: Raw::new(database.app().await?, ENTER).await?,
+            ours: Raw::new(database.app(port).await?, ENTER).await?,
             house_pid: pid_of(&house, &Context::tenant(ids[0])).await?,
             house,
             tenants,
@@ -100,8 +104,9 @@ impl Variants {
         })
     }
 
-    /// CPU of each transaction: bare, unsealed, ours, ours with what the pool asks behind it.
-    async fn rounds(&mut self, statement: &Statement) -> Result<[Samples; 4]> {
+    /// CPU of each transaction: bare, unsealed, ours, ours with what the pool asks behind it. And which part of the first
+    /// three's executions was planned anew.
+    async fn rounds(&mut self, statement: &Statement) -> Result<([Samples; 4], [f64; 3])> {
         let bare = self.bare.client.prepare(&statement.bare()).await?;
         let unsealed = self.unsealed.client.prepare(&statement.unsealed()).await?;
         let ours = self.ours.client.prepare(&statement.walled()).await?;
@@ -158,6 +163,11 @@ impl Variants {
                 }
             }
         }
-        Ok(samples)
+        let planned_anew = [
+            planned_anew(&self.bare.client, &statement.bare()).await?,
+            planned_anew(&self.unsealed.client, &statement.unsealed()).await?,
+            planned_anew(&self.ours.client, &statement.walled()).await?,
+        ];
+        Ok((samples, planned_anew))
     }
 }

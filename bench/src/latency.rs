@@ -15,7 +15,7 @@ use crate::forwarder;
 use crate::report::{Goal, Part, Table, Target, time, times};
 use crate::sample::{Dice, Samples};
 use crate::shop::{self, POINT};
-use crate::world::{Database, Params, Raw, Result, SET_TENANT, Server};
+use crate::world::{Database, ENTER, Params, Raw, Result, SET_TENANT, Server};
 
 /// Round trips that the link adds, and how many rounds are run over it.
 const LINKS: [(&str, Duration, usize); 3] = [
@@ -24,11 +24,13 @@ const LINKS: [(&str, Duration, usize); 3] = [
     ("3 ms", Duration::from_millis(3), 250),
 ];
 const WARM_UP: usize = 20;
+const TICKET_TTL: Duration = Duration::from_mins(1);
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "bare query, filtered by hand",
     "ours, `Rowhouse::query`",
     "ours, again at once on that connection",
+    "ours, pipelined by hand, no pool",
     "unsealed transaction, pipelined",
     "unsealed transaction, sqlx without its ping",
     "unsealed transaction, sqlx as it comes",
@@ -36,9 +38,10 @@ const NAMES: [&str; 6] = [
 const BARE: usize = 0;
 const OURS: usize = 1;
 const OURS_AGAIN: usize = 2;
-const UNSEALED: usize = 3;
-const SQLX: usize = 4;
-const SQLX_AS_IT_COMES: usize = 5;
+const OURS_BY_HAND: usize = 3;
+const UNSEALED: usize = 4;
+const SQLX: usize = 5;
+const SQLX_AS_IT_COMES: usize = 6;
 
 pub async fn measure(server: &Server) -> Result<Part> {
     let (database, tenants) = shop::open(server, "latency").await?;
@@ -129,6 +132,8 @@ struct Callers {
     bare_point: Statement,
     house: Rowhouse,
     walled_point: String,
+    walled: Raw,
+    walled_statement: Statement,
     unsealed: Raw,
     unsealed_point: Statement,
     sqlx: PgPool,
@@ -139,6 +144,8 @@ impl Callers {
     async fn new(database: &Database, port: u16) -> Result<Self> {
         let bare = database.plain(port).await?;
         let bare_point = bare.prepare(&POINT.bare()).await?;
+        let walled = Raw::new(database.app(port).await?, ENTER).await?;
+        let walled_statement = walled.client.prepare(&POINT.walled()).await?;
         let unsealed = Raw::new(database.plain(port).await?, SET_TENANT).await?;
         let unsealed_point = unsealed.client.prepare(&POINT.unsealed()).await?;
         let url = database.plain_url(port);
@@ -148,6 +155,8 @@ impl Callers {
             bare_point,
             house: database.house_over(port).await?,
             walled_point: POINT.walled(),
+            walled,
+            walled_statement,
             unsealed,
             unsealed_point,
             sqlx: one().test_before_acquire(false).connect(&url).await?,
@@ -161,6 +170,7 @@ impl Callers {
         if who == OURS_AGAIN {
             self.house.query(&context, &self.walled_point, own).await?;
         }
+        let ticket = self.house.ticket(&context, TICKET_TTL).await?;
         let begun = Instant::now();
         let rows = match who {
             BARE => {
@@ -170,6 +180,11 @@ impl Callers {
             OURS | OURS_AGAIN => {
                 let rows = self.house.query(&context, &self.walled_point, own).await?;
                 rows.len()
+            }
+            OURS_BY_HAND => {
+                self.walled
+                    .in_transaction(&ticket.as_bytes(), &self.walled_statement, own)
+                    .await?
             }
             UNSEALED => {
                 let tenant = tenant.uuid().to_string();

@@ -44,6 +44,12 @@ impl Table {
         Self(vec![head.map(str::to_owned).to_vec()])
     }
 
+    /// The first column, and each where the first row says no figure.
+    fn is_words(&self, column: usize) -> bool {
+        let cell = self.0.get(1).map_or("", |row| row[column].as_str());
+        column == 0 || cell.starts_with(|first: char| first.is_alphabetic())
+    }
+
     pub fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
         self.0.push(Vec::from(cells));
     }
@@ -109,7 +115,7 @@ impl Goal {
     }
 }
 
-/// Markdown whose columns stand under each other; the first to the left, the others to the right.
+/// Markdown whose columns stand under each other: words to the left, figures to the right.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.0.first().map_or(0, Vec::len);
@@ -121,8 +127,9 @@ impl fmt::Display for Table {
             .collect();
         for (number, row) in self.0.iter().enumerate() {
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                if column == 0 {
-                    write!(f, "| {cell:<width$} |")?;
+                f.write_str(if column == 0 { "|" } else { "" })?;
+                if self.is_words(column) {
+                    write!(f, " {cell:<width$} |")?;
                 } else {
                     write!(f, " {cell:>width$} |")?;
                 }
@@ -131,11 +138,9 @@ impl fmt::Display for Table {
             if number == 0 {
                 for (column, width) in widths.iter().enumerate() {
                     let rule = "-".repeat(width + 1);
-                    f.write_str(&if column == 0 {
-                        format!("|{rule}-|")
-                    } else {
-                        format!("{rule}:|")
-                    })?;
+                    f.write_str(if column == 0 { "|" } else { "" })?;
+                    f.write_str(&rule)?;
+                    f.write_str(if self.is_words(column) { "-|" } else { ":|" })?;
                 }
                 writeln!(f)?;
             }

@@ -4,16 +4,16 @@
 //! Beside ours runs the bare query over the same table, by a login that policies do not bind: what it loses too is a
 //! larger table's price and not the wall's.
 
-use std::time::Instant;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use rowhouse::ids::TenantId;
 use rowhouse::tables::{self, Assign, Protect};
 use rowhouse::{Context, Rowhouse};
-use tokio_postgres::types::ToSql;
 
 use crate::report::{Goal, Part, Table, Target, time};
 use crate::sample::{Dice, Samples, cpu_each};
-use crate::world::{Raw, Result, SET_TENANT, Server, pid_of};
+use crate::world::{ENTER, Raw, Result, SET_TENANT, Server, pid_of};
 
 const FEW: usize = 100;
 /// `ROWHOUSE_BENCH_TENANTS=1000000` founds more.
@@ -21,6 +21,7 @@ pub const MANY: u32 = 100_000;
 const ROWS: usize = 10;
 const ROUNDS: usize = 21;
 const BLOCK: u32 = 250;
+const TICKET_TTL: Duration = Duration::from_mins(1);
 
 const POINT: &str = "select title from notes where id = $1";
 const PAGE: &str = "select id, title, created_at from notes
@@ -59,19 +60,27 @@ pub async fn measure(server: &Server) -> Result<Part> {
         ("point read", POINT, BARE_POINT),
         ("page of a tenant's 10", PAGE, BARE_PAGE),
     ] {
-        let mut ours = [Measured::default(), Measured::default()];
-        let mut others = ours.clone();
+        let mut whole = [Measured::default(), Measured::default()];
+        let [mut ours, mut others] = [whole.clone(), whole.clone()];
         for round in 0..=ROUNDS {
             for (size, crowd) in [&mut few, &mut many].into_iter().enumerate() {
-                let by_us = crowd.ours(walled).await?;
-                let by_hand = crowd.bare(bare).await?;
+                let [all_of_it, by_us, by_hand] = [
+                    crowd.whole(walled).await?,
+                    crowd.ours(walled).await?,
+                    crowd.bare(bare).await?,
+                ];
                 if round > 0 {
+                    whole[size].add(all_of_it);
                     ours[size].add(by_us);
                     others[size].add(by_hand);
                 }
             }
         }
-        for (label, [few, many], goal) in [("ours", &ours, true), ("bare", &others, false)] {
+        for (label, [few, many], goal) in [
+            ("ours", &ours, true),
+            ("ours, all of it", &whole, false),
+            ("bare", &others, false),
+        ] {
             let cpu = few.cpu.by(&many.cpu).median();
             let wall = few.time.by(&many.time).median();
             table.row([
@@ -102,7 +111,8 @@ pub async fn measure(server: &Server) -> Result<Part> {
         title: "Number of tenants",
         about: format!(
             "{FEW} tenants and {}, {ROWS} rows each, one connection, a random tenant for each transaction; {ROUNDS} \
-             rounds of {BLOCK}. Ours is `Rowhouse::query` with all that belongs to it. `few / many` is how much of the throughput is \
+             rounds of {BLOCK}. Ours is BEGIN, `rowhouse.enter`, the statement and COMMIT, pipelined; all of it is `Rowhouse::query`, with \
+             what the pool asks behind it. `few / many` is how much of the throughput is \
              left: 1.00 means that the number of tenants does not matter. Tenants were founded by `rowhouse.found_tenant`, 500 a \
              statement, and rows by one INSERT as the superuser, before the table was put behind the wall: {} s together.",
             many_in_words(),
@@ -140,6 +150,7 @@ impl Measured {
 struct Crowd {
     house: Rowhouse,
     house_pid: i32,
+    raw: Raw,
     bare: Raw,
     tenants: Vec<TenantId>,
     dice: Dice,
@@ -177,51 +188,45 @@ impl Crowd {
         Ok(Self {
             house_pid: pid_of(&house, &Context::tenant(tenants[0])).await?,
             house,
+            raw: Raw::new(database.app(database.port()).await?, ENTER).await?,
             bare: Raw::new(superuser, SET_TENANT).await?,
             tenants,
             dice: Dice::new(13),
         })
     }
 
+    async fn whole(&mut self, sql: &str) -> Result<(f64, f64)> {
+        let asked = self.asked()?;
+        block(self.house_pid, &asked, async |tenant, key| {
+            let context = Context::tenant(tenant);
+            Ok(self.house.query(&context, sql, &[&key]).await?.len())
+        })
+        .await
+    }
+
     async fn ours(&mut self, sql: &str) -> Result<(f64, f64)> {
         let asked = self.asked()?;
-        let mut took = 0.0;
-        let cpu = cpu_each(self.house_pid, BLOCK, async {
-            for (tenant, key) in &asked {
-                let begun = Instant::now();
-                let rows = self
-                    .house
-                    .query(&Context::tenant(*tenant), sql, &[key])
-                    .await?;
-                took += begun.elapsed().as_secs_f64() * 1e6;
-                if rows.is_empty() {
-                    return Err("no rows".into());
-                }
-            }
-            Ok(())
+        let statement = self.raw.client.prepare(sql).await?;
+        let mut tickets = HashMap::new();
+        for (tenant, _) in &asked {
+            let context = Context::tenant(*tenant);
+            tickets.insert(*tenant, self.house.ticket(&context, TICKET_TTL).await?);
+        }
+        block(self.raw.pid, &asked, async |tenant, key| {
+            let ticket = tickets[&tenant].as_bytes();
+            self.raw.in_transaction(&ticket, &statement, &[&key]).await
         })
-        .await?;
-        Ok((cpu, took / f64::from(BLOCK)))
+        .await
     }
 
     async fn bare(&mut self, sql: &str) -> Result<(f64, f64)> {
         let asked = self.asked()?;
         let statement = self.bare.client.prepare(sql).await?;
-        let mut took = 0.0;
-        let cpu = cpu_each(self.bare.pid, BLOCK, async {
-            for (tenant, key) in &asked {
-                let begun = Instant::now();
-                let params: [&(dyn ToSql + Sync); 2] = [key, tenant];
-                let rows = self.bare.client.query(&statement, &params).await?;
-                took += begun.elapsed().as_secs_f64() * 1e6;
-                if rows.is_empty() {
-                    return Err("no rows".into());
-                }
-            }
-            Ok(())
+        block(self.bare.pid, &asked, async |tenant, key| {
+            let rows = self.bare.client.query(&statement, &[&key, &tenant]).await?;
+            Ok(rows.len())
         })
-        .await?;
-        Ok((cpu, took / f64::from(BLOCK)))
+        .await
     }
 
     fn asked(&mut self) -> Result<Vec<(TenantId, i64)>> {
@@ -232,4 +237,26 @@ impl Crowd {
             })
             .collect()
     }
+}
+
+/// CPU and time of each of a block's transactions, in microseconds.
+async fn block(
+    pid: i32,
+    asked: &[(TenantId, i64)],
+    ask: impl AsyncFn(TenantId, i64) -> Result<usize>,
+) -> Result<(f64, f64)> {
+    let mut took = 0.0;
+    let cpu = cpu_each(pid, BLOCK, async {
+        for (tenant, key) in asked {
+            let begun = Instant::now();
+            let rows = ask(*tenant, *key).await?;
+            took += begun.elapsed().as_secs_f64() * 1e6;
+            if rows == 0 {
+                return Err("no rows".into());
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    Ok((cpu, took / f64::from(BLOCK)))
 }

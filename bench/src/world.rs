@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
 
-use futures_util::future::try_join;
+use futures_util::future::{join, join3, join4, try_join};
 use rowhouse::embedded::{Embedded, Options};
 use rowhouse::ids::TenantId;
 use rowhouse::logins::{self, Logins};
@@ -121,8 +121,8 @@ impl Database {
     }
 
     /// A plain connection of the app's login.
-    pub async fn app(&self) -> Result<Client> {
-        connect(self.logins.app.reveal()).await
+    pub async fn app(&self, port: u16) -> Result<Client> {
+        connect(&self.over(self.logins.app.reveal(), port)).await
     }
 
     pub async fn plain(&self, port: u16) -> Result<Client> {
@@ -221,7 +221,7 @@ impl Raw {
         params: Params<'_>,
     ) -> Result<usize> {
         let key = [key];
-        let (begun, opened, rows, committed) = futures_util::future::join4(
+        let (begun, opened, rows, committed) = join4(
             self.client.batch_execute("begin"),
             self.client.execute(&self.open, &key),
             self.client.query(statement, params),
@@ -233,6 +233,46 @@ impl Raw {
         committed?;
         Ok(rows?.len())
     }
+
+    /// The same without the statement.
+    pub async fn open_only(&self, key: &(dyn ToSql + Sync)) -> Result {
+        let key = [key];
+        let (begun, opened, committed) = join3(
+            self.client.batch_execute("begin"),
+            self.client.execute(&self.open, &key),
+            self.client.batch_execute("commit"),
+        )
+        .await;
+        begun?;
+        opened?;
+        committed?;
+        Ok(())
+    }
+
+    /// The same without anything.
+    pub async fn nothing(&self) -> Result {
+        let (begun, committed) = join(
+            self.client.batch_execute("begin"),
+            self.client.batch_execute("commit"),
+        )
+        .await;
+        begun?;
+        committed?;
+        Ok(())
+    }
+}
+
+/// Which part of a statement's executions on this connection were planned anew.
+pub async fn planned_anew(client: &Client, sql: &str) -> Result<f64> {
+    let row = client
+        .query_one(
+            "select (sum(custom_plans) / sum(custom_plans + generic_plans))::float8
+             from pg_prepared_statements
+             where statement = $1",
+            &[&sql],
+        )
+        .await?;
+    Ok(row.get(0))
 }
 
 /// The server process of a house's only connection.
