@@ -26,7 +26,7 @@ table rowhouse.api_keys  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -60,7 +60,7 @@ table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_app
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_definer
@@ -88,7 +88,7 @@ table rowhouse.idempotency_keys  -- owner rowhouse_owner, row security, forced
       using (principal_id = ( SELECT rowhouse.current_principal() AS current_principal))
       check (principal_id = ( SELECT rowhouse.current_principal() AS current_principal))
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -206,7 +206,7 @@ table rowhouse.principals  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -237,7 +237,7 @@ table rowhouse.projects  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -270,7 +270,7 @@ table rowhouse.resource_acl  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to rowhouse_enforced
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to rowhouse_enforced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -312,7 +312,7 @@ table rowhouse.resources  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to rowhouse_enforced
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to rowhouse_enforced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -350,7 +350,7 @@ table rowhouse.team_members  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -381,7 +381,7 @@ table rowhouse.teams  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -412,7 +412,7 @@ table rowhouse.tenant_members  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -444,7 +444,7 @@ table rowhouse.tenants  -- owner rowhouse_owner, row security, forced
   constraint tenants_pkey PRIMARY KEY (id)
   INDEX tenants_by_age btree (created_at DESC, id DESC)
   policy bound_one permissive for select to rowhouse_app
-      using ((id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
   policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
       using true
       check true
@@ -476,7 +476,7 @@ table rowhouse.user_project_roles  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -531,7 +531,7 @@ table rowhouse.workspaces  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -709,6 +709,14 @@ begin
   left join rowhouse_private.tenant_states t on t.tenant_id operator(pg_catalog.=) l.tenant_id;
 end
 
+function rowhouse.floor_first() returns boolean  -- plpgsql, immutable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: public
+begin
+  if current_setting('cpu_operator_cost') <> '0' then -- asked first: inside a parallel worker nothing can be set
+    perform set_config('cpu_operator_cost', '0', true);
+  end if;
+  return true;
+end
+
 function rowhouse.found_tenant(id uuid, slug text, name text, kind text, plan text, workspace uuid, owner uuid, request_id text) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
 declare
   system constant uuid := gen_random_uuid();
@@ -770,10 +778,8 @@ end
 function rowhouse.raise_wall(relation regclass, class text, mode text, project_column text) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator, rowhouse_owner
 declare
   managers constant text := '(select rowhouse.caller_role()) = any (''{owner,admin}''::text[])';
-  -- The second column is what makes Postgres ask first: a comparison of the plan's own result with a constant, which
-  -- needs no row and goes before every condition of the caller's. With `tenant_id = (select ..)` alone, a caller's cheap
-  -- and leakproof condition (title > 'M') is tried first, on every tenant's rows, and whether bound_tenant() ran at all,
-  -- or raised, tells if one of them fits.
+  -- floor_first() has every floor asked before any condition of the caller's is tried on a row. The second column makes
+  -- the question one that needs no row: it is asked, and raises without a context, also where no row is found.
   reads constant text := '(tenant_id, true) = (select rowhouse.bound_tenant(), true)';
   writes constant text := '(tenant_id, true) = (select rowhouse.writable_tenant(), true)';
   -- Trails are written under read access too.
@@ -790,7 +796,7 @@ begin
     raise exception '% has no column "tenant_id uuid not null"', relation using errcode = '42703';
   end if;
 
-  execute format('create policy tenant_floor on %s as restrictive for all to public using (%s) with check (%s)',
+  execute format('create policy tenant_floor on %s as restrictive for all to public using (rowhouse.floor_first() and %s) with check (%s)',
     relation, reads, case when append_only then reads else writes end);
   if not append_only then
     -- USING of the floor above lets a reader's UPDATE and DELETE find rows; these do not.

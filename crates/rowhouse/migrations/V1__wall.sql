@@ -178,6 +178,26 @@ begin
 end
 $$;
 
+-- Stands in each floor and is gone from every plan: IMMUTABLE and without arguments, so the planner runs it, each time it
+-- plans a statement over a walled table, before it looks at anything else of it. It is there for that moment. Postgres
+-- tries a caller's condition before the floor when it is leakproof, costs less than ten operators, and not more than the
+-- floor; and the caller decides whether something fails or waits when it holds:
+--   case when title > any ('{M}') then (select 1 / (random() * 0)::int) is null end
+-- So texts of other tenants could be read letter by letter. Where operators cost nothing, no condition costs less than
+-- ten of them, and each level of security waits for the one before it. Whatever the caller makes of the setting, he does
+-- it before this runs or after the plan is made.
+create function rowhouse.floor_first() returns boolean
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_setting('cpu_operator_cost') <> '0' then -- asked first: inside a parallel worker nothing can be set
+    perform set_config('cpu_operator_cost', '0', true);
+  end if;
+  return true;
+end
+$$;
+
 -- The tenant that this transaction may write to; raises under a context that may only read.
 create function rowhouse.writable_tenant() returns uuid
 language plpgsql stable parallel safe security definer cost 10
@@ -396,7 +416,7 @@ end
 $$;
 
 grant execute on function
-  rowhouse.enter, rowhouse.bound_tenant, rowhouse.writable_tenant, rowhouse.current_tenant, rowhouse.current_user_id,
+  rowhouse.enter, rowhouse.bound_tenant, rowhouse.floor_first, rowhouse.writable_tenant, rowhouse.current_tenant, rowhouse.current_user_id,
   rowhouse.current_projects, rowhouse.caller_principals, rowhouse.current_principal, rowhouse.caller_role,
   rowhouse.default_tenant, rowhouse.residue
 to public; -- whoever a policy is asked of must be able to call it; without a ticket they say nothing

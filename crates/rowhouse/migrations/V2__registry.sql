@@ -94,7 +94,8 @@ begin
   end loop;
 end
 $$;
-create policy bound_one on rowhouse.tenants for select to rowhouse_app using ((id, true) = (select rowhouse.bound_tenant(), true)); -- why so: raise_wall()
+create policy bound_one on rowhouse.tenants for select to rowhouse_app
+using (rowhouse.floor_first() and (id, true) = (select rowhouse.bound_tenant(), true)); -- why so: raise_wall()
 -- raise_wall() and set_mode() write it while a migration works as the owner.
 create policy owner on rowhouse.managed_tables for all to rowhouse_owner using (true) with check (true);
 
@@ -209,10 +210,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   managers constant text := '(select rowhouse.caller_role()) = any (''{owner,admin}''::text[])';
-  -- The second column is what makes Postgres ask first: a comparison of the plan's own result with a constant, which
-  -- needs no row and goes before every condition of the caller's. With `tenant_id = (select ..)` alone, a caller's cheap
-  -- and leakproof condition (title > 'M') is tried first, on every tenant's rows, and whether bound_tenant() ran at all,
-  -- or raised, tells if one of them fits.
+  -- floor_first() has every floor asked before any condition of the caller's is tried on a row. The second column makes
+  -- the question one that needs no row: it is asked, and raises without a context, also where no row is found.
   reads constant text := '(tenant_id, true) = (select rowhouse.bound_tenant(), true)';
   writes constant text := '(tenant_id, true) = (select rowhouse.writable_tenant(), true)';
   -- Trails are written under read access too.
@@ -229,7 +228,7 @@ begin
     raise exception '% has no column "tenant_id uuid not null"', relation using errcode = '42703';
   end if;
 
-  execute format('create policy tenant_floor on %s as restrictive for all to public using (%s) with check (%s)',
+  execute format('create policy tenant_floor on %s as restrictive for all to public using (rowhouse.floor_first() and %s) with check (%s)',
     relation, reads, case when append_only then reads else writes end);
   if not append_only then
     -- USING of the floor above lets a reader's UPDATE and DELETE find rows; these do not.

@@ -148,6 +148,26 @@ const POLICIES: &[Mutation] = &[
         "the_floor_is_asked_before_the_callers_conditions",
     ),
     (
+        "the floor is tried after what costs less",
+        "select pg_temp.edit('rowhouse.floor_first', '<> ''0'' then', '<> ''0'' and false then')",
+        "no_condition_of_the_callers_is_tried_on_a_foreign_row",
+    ),
+    (
+        "the planner does not run what puts the floor first",
+        "alter function rowhouse.floor_first() stable",
+        "no_condition_of_the_callers_is_tried_on_a_foreign_row",
+    ),
+    (
+        "nothing puts the floor of the registry first",
+        "alter policy bound_one on rowhouse.tenants using ((id, true) = (select rowhouse.bound_tenant(), true))",
+        "no_condition_of_the_callers_is_tried_on_a_foreign_row",
+    ),
+    (
+        "the floor of projects is tried after what costs less",
+        "select pg_temp.edit('rowhouse.raise_wall', 'rowhouse.floor_first() and', '')",
+        "no_condition_of_the_callers_is_tried_on_a_row_of_another_project",
+    ),
+    (
         "every tenant is shown",
         "alter policy bound_one on rowhouse.tenants using (true)",
         "b01_our_views_show_the_callers_tenant_only",
