@@ -1018,7 +1018,9 @@ function rowhouse_private.principal_added() returns trigger  -- plpgsql, volatil
 begin
   if new.kind <> 'team' then
     perform rowhouse_private.one_at_a_time(new.tenant_id);
-    perform from rowhouse.users u where u.id = new.id for share; -- who is being deleted at this moment is gone below
+    if new.kind = 'user' then -- a caller chooses the ids of his keys: no other user is his to lock
+      perform from rowhouse.users u where u.id = new.id for share; -- who is being deleted at this moment is gone below
+    end if;
     insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone)
     values (
       new.tenant_id,

@@ -578,6 +578,11 @@ const LIVENESS: &[Mutation] = &[
         "a_user_deleted_while_he_is_added_does_not_enter",
     ),
     (
+        "a key locks the user whose id it has",
+        "select pg_temp.edit('rowhouse_private.principal_added', 'if new.kind = ''user'' then', 'if true then')",
+        "a_tenant_locks_nobody_elses_user",
+    ),
+    (
         "who was removed goes on managing",
         "select pg_temp.edit('rowhouse_private.managed_by_caller', 'if not found then', 'if false then')",
         "a_removed_manager_leaves_nothing_behind",

@@ -44,6 +44,7 @@ checks![
     the_platform_manages_a_suspended_tenant,
     a_tenant_marked_as_deleted_is_refused,
     a_user_deleted_while_he_is_added_does_not_enter,
+    a_tenant_locks_nobody_elses_user,
     a_removed_manager_leaves_nothing_behind,
     the_platform_makes_no_key_for_a_tenant_with_an_owner,
     under_repeatable_read_a_new_caller_is_not_missed,
@@ -1142,6 +1143,27 @@ pub async fn a_user_deleted_while_he_is_added_does_not_enter(world: &World) {
             .await,
         "not-a-member",
     );
+}
+
+/// By naming a key after him: his deletion would wait, and under REPEATABLE READ a failure would tell that he was changed.
+pub async fn a_tenant_locks_nobody_elses_user(world: &World) {
+    let theirs = world.beta.owner.uuid();
+    let key = format!(
+        "insert into rowhouse.api_keys (id, name, prefix, digest, secret_hash) values ('{theirs}', 'k', 'tk_', sha256('x'), 'h')"
+    );
+    let platform = world.platform().await;
+    platform
+        .batch_execute("set lock_timeout = '2s'")
+        .await
+        .unwrap();
+    let change = format!("update rowhouse.users set name = name where id = '{theirs}'");
+    for isolation in ["read committed", "repeatable read"] {
+        let (early, late) = two(world, isolation).await;
+        drop(early);
+        allowed(&platform, &change).await;
+        allowed(&late, &key).await;
+        allowed(&platform, &change).await;
+    }
 }
 
 /// Not from a transaction that he had open when he was removed, or demoted.
