@@ -187,14 +187,16 @@ end
 $$;
 
 -- The same, for a change that a caller makes. His context says what he was when he entered; who was removed or demoted
--- since must not leave a key or a friend behind from a transaction that he kept open.
-create function rowhouse_private.managed_by_caller(in_tenant uuid) returns void
+-- since must not leave a key or a friend behind from a transaction that he kept open. Answers what he is now.
+create function rowhouse_private.managed_by_caller(in_tenant uuid) returns text
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller text;
 begin
   perform rowhouse_private.one_at_a_time(in_tenant);
-  perform from rowhouse_private.liveness l
+  select l.role into caller from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = rowhouse.current_principal()
     and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
     and l.role = any ('{owner,admin,system}')
@@ -202,6 +204,7 @@ begin
   if not found then
     raise exception 'the caller does not, or no longer, manage the tenant' using errcode = 'RH005';
   end if;
+  return caller;
 end
 $$;
 
@@ -319,15 +322,16 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   member rowhouse.tenant_members := case when tg_op = 'DELETE' then old else new end;
+  caller constant text := rowhouse_private.managed_by_caller(member.tenant_id);
 begin
-  perform rowhouse_private.managed_by_caller(member.tenant_id);
-  if rowhouse.caller_role() = 'system'
+  if caller <> 'owner'
     and (old.role = 'owner'
-      or new.role = 'owner' and exists (
-        select from rowhouse.tenant_members m
-        where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id))
+      or new.role = 'owner' and (caller <> 'system' -- the platform names the first one
+        or exists (
+          select from rowhouse.tenant_members m
+          where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id)))
   then
-    raise exception 'the tenant has an owner: who else is one is for it to say' using errcode = '42501',
+    raise exception 'who is an owner of the tenant is for its owners to say' using errcode = '42501',
       schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_owner_inside';
   end if;
   if tg_op = 'INSERT' then

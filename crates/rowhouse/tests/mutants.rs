@@ -593,6 +593,16 @@ const LIVENESS: &[Mutation] = &[
         "the_platform_makes_no_key_for_a_tenant_with_an_owner",
     ),
     (
+        "an admin makes owners",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'caller <> ''system''', 'false')",
+        "an_admin_makes_and_unmakes_no_owner",
+    ),
+    (
+        "an owner is whoever was one when he entered",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'caller <> ''owner''', 'rowhouse.caller_role() <> ''owner''')",
+        "an_admin_makes_and_unmakes_no_owner",
+    ),
+    (
         "the platform makes room for its own key",
         "select pg_temp.edit('rowhouse_private.member_changed', 'old.role = ''owner''', 'false')",
         "the_platform_makes_no_key_for_a_tenant_with_an_owner",

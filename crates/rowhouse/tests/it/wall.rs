@@ -46,6 +46,7 @@ checks![
     a_user_deleted_while_he_is_added_does_not_enter,
     a_tenant_locks_nobody_elses_user,
     a_removed_manager_leaves_nothing_behind,
+    an_admin_makes_and_unmakes_no_owner,
     the_platform_makes_no_key_for_a_tenant_with_an_owner,
     under_repeatable_read_a_new_caller_is_not_missed,
     a_thousand_projects_are_one_change,
@@ -1226,6 +1227,45 @@ pub async fn a_removed_manager_leaves_nothing_behind(world: &World) {
     enter(&admin, world, &Context::user(world.alpha.id, m.admin)).await;
     allowed(&admin, &plant).await;
     allowed(&admin, &befriend).await;
+}
+
+/// Not himself either, nor from a transaction that he had open as an owner.
+pub async fn an_admin_makes_and_unmakes_no_owner(world: &World) {
+    let m = matrix(world).await;
+    let role = |of: UserId, to: &str| {
+        format!(
+            "update rowhouse.tenant_members set role = '{to}' where user_id = '{}'",
+            of.uuid()
+        )
+    };
+    let remove = |user: UserId| {
+        format!(
+            "delete from rowhouse.tenant_members where user_id = '{}'",
+            user.uuid()
+        )
+    };
+    let admin = world.app().await;
+    enter(&admin, world, &Context::user(world.alpha.id, m.admin)).await;
+    for attempt in [
+        role(m.admin, "owner"),
+        role(m.viewer, "owner"),
+        role(world.alpha.owner, "viewer"),
+        remove(world.alpha.owner),
+    ] {
+        refused(&admin, &attempt, "42501").await;
+    }
+    allowed(&admin, &role(m.viewer, "admin")).await;
+    admin.batch_execute("rollback").await.unwrap();
+
+    let owner = world.app().await;
+    enter(&owner, world, &world.alpha.context()).await;
+    allowed(&owner, &role(m.admin, "owner")).await;
+    owner.batch_execute("commit").await.unwrap();
+    enter(&admin, world, &Context::user(world.alpha.id, m.admin)).await;
+    enter(&owner, world, &world.alpha.context()).await;
+    allowed(&owner, &role(m.admin, "admin")).await;
+    owner.batch_execute("commit").await.unwrap();
+    refused(&admin, &role(m.viewer, "owner"), "42501").await;
 }
 
 /// It could come in as that key. While there is no owner, somebody has to.
