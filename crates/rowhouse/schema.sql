@@ -932,15 +932,25 @@ function rowhouse_private.is_ours(ticket bytea) returns boolean  -- sql, stable;
 (body: see migrations)
 
 function rowhouse_private.key_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+declare
+  caller constant text := rowhouse_private.managed_by_caller(new.tenant_id);
 begin
-  perform rowhouse_private.managed_by_caller(new.tenant_id);
+  if tg_op = 'UPDATE' and old.revoked_at is not null and new.revoked_at is null then
+    raise exception 'a revoked key stays revoked' using errcode = '42501',
+      schema = 'rowhouse', table = 'api_keys', constraint = 'api_keys_revoked_for_good';
+  end if;
+  -- One that the platform made earlier, it knows.
+  if caller = 'system'
+    and (tg_op = 'INSERT'
+      or not new.permissions <@ old.permissions
+      or new.scopes <> old.scopes
+      or coalesce(new.expires_at, 'infinity') > coalesce(old.expires_at, 'infinity'))
+    and exists (select from rowhouse.tenant_members m where m.tenant_id = new.tenant_id and m.role = 'owner')
+  then
+    raise exception 'the tenant has an owner: it makes its keys itself' using errcode = '42501',
+      schema = 'rowhouse', table = 'api_keys', constraint = 'api_keys_made_inside';
+  end if;
   if tg_op = 'INSERT' then
-    if rowhouse.caller_role() = 'system'
-      and exists (select from rowhouse.tenant_members m where m.tenant_id = new.tenant_id and m.role = 'owner')
-    then
-      raise exception 'the tenant has an owner: it makes its keys itself' using errcode = '42501',
-        schema = 'rowhouse', table = 'api_keys', constraint = 'api_keys_made_inside';
-    end if;
     insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'key');
     insert into rowhouse.locator (kind, digest, tenant_id, id) values ('key', new.digest, new.tenant_id, new.id);
   else

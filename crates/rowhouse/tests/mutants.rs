@@ -589,7 +589,7 @@ const LIVENESS: &[Mutation] = &[
     ),
     (
         "the platform makes itself a key",
-        "select pg_temp.edit('rowhouse_private.key_changed', 'rowhouse.caller_role() = ''system''', 'false')",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'caller = ''system''', 'false')",
         "the_platform_makes_no_key_for_a_tenant_with_an_owner",
     ),
     (
@@ -601,6 +601,21 @@ const LIVENESS: &[Mutation] = &[
         "an owner is whoever was one when he entered",
         "select pg_temp.edit('rowhouse_private.member_changed', 'caller <> ''owner''', 'rowhouse.caller_role() <> ''owner''')",
         "an_admin_makes_and_unmakes_no_owner",
+    ),
+    (
+        "the platform widens a key",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'or not new.permissions <@ old.permissions', '')",
+        "the_platform_widens_no_key_of_a_tenant_with_an_owner",
+    ),
+    (
+        "the platform keeps a key alive",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'or coalesce(new.expires_at, ''infinity'') > coalesce(old.expires_at, ''infinity'')', '')",
+        "the_platform_widens_no_key_of_a_tenant_with_an_owner",
+    ),
+    (
+        "a revoked key comes back",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'old.revoked_at is not null and', 'false and')",
+        "a_revoked_key_stays_revoked",
     ),
     (
         "the platform makes room for its own key",

@@ -48,6 +48,8 @@ checks![
     a_removed_manager_leaves_nothing_behind,
     an_admin_makes_and_unmakes_no_owner,
     the_platform_makes_no_key_for_a_tenant_with_an_owner,
+    the_platform_widens_no_key_of_a_tenant_with_an_owner,
+    a_revoked_key_stays_revoked,
     under_repeatable_read_a_new_caller_is_not_missed,
     a_thousand_projects_are_one_change,
     ids_of_the_registry_never_change,
@@ -1310,6 +1312,67 @@ pub async fn the_platform_makes_no_key_for_a_tenant_with_an_owner(world: &World)
     let mut tx = world.house.begin_system(founded.id).await.unwrap();
     tx.batch(&make(0xc5)).await.unwrap();
     tx.commit().await.unwrap();
+}
+
+/// Nor does it keep one alive that it made before there was an owner, and knows.
+pub async fn the_platform_widens_no_key_of_a_tenant_with_an_owner(world: &World) {
+    let m = matrix(world).await;
+    let set = |what: &str| {
+        format!(
+            "update rowhouse.api_keys set {what} where id = '{}'",
+            m.key.uuid()
+        )
+    };
+    let narrow = [
+        set("permissions = '[\"read\"]'"),
+        set("expires_at = now() + interval '1 hour'"),
+        set("expires_at = now() + interval '1 minute'"),
+    ];
+    let widen = [
+        set("permissions = '[\"read\", \"write\"]'"),
+        set("expires_at = now() + interval '1 day'"),
+        set("expires_at = null"),
+        set("scopes = '{\"projects\": []}'"),
+    ];
+    let context = Context::principal(world.alpha.id, m.system.into());
+    let system = world.platform().await;
+    enter(&system, world, &context).await;
+    for sql in &narrow {
+        allowed(&system, sql).await;
+    }
+    for sql in &widen {
+        refused(&system, sql, "42501").await;
+    }
+    allowed(&system, &set("revoked_at = now()")).await;
+    system.batch_execute("rollback").await.unwrap();
+    let owner = world.app().await;
+    enter(&owner, world, &world.alpha.context()).await;
+    for sql in narrow.iter().chain(&widen) {
+        allowed(&owner, sql).await;
+    }
+}
+
+/// Whoever revoked it counts on that.
+pub async fn a_revoked_key_stays_revoked(world: &World) {
+    let m = matrix(world).await;
+    let owner = world.app().await;
+    enter(&owner, world, &world.alpha.context()).await;
+    allowed(&owner, "update rowhouse.api_keys set revoked_at = now()").await;
+    owner.batch_execute("commit").await.unwrap();
+    let system = world.platform().await;
+    let context = Context::principal(world.alpha.id, m.system.into());
+    for (client, context) in [(&owner, &world.alpha.context()), (&system, &context)] {
+        enter(client, world, context).await;
+        refused(
+            client,
+            "update rowhouse.api_keys set revoked_at = null",
+            "42501",
+        )
+        .await;
+        client.batch_execute("rollback").await.unwrap();
+    }
+    let key = Context::key(world.alpha.id, m.key);
+    is_refused(world.house.query(&key, WHO, &[]).await, "not-a-member");
 }
 
 /// A project is made while an owner is added whom its snapshot does not show.
