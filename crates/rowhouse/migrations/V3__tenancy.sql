@@ -204,6 +204,12 @@ begin
   if not found then
     raise exception 'the caller does not, or no longer, manage the tenant' using errcode = 'RH005';
   end if;
+  -- Not locked: a suspension waits for nobody. One that comes later finds what was made before it.
+  if caller <> 'system' and not exists (
+    select from rowhouse_private.tenant_states s where s.tenant_id = in_tenant and s.state = 'active')
+  then
+    raise exception 'the tenant is not active' using errcode = 'RH004';
+  end if;
   return caller;
 end
 $$;

@@ -603,6 +603,11 @@ const LIVENESS: &[Mutation] = &[
         "an_admin_makes_and_unmakes_no_owner",
     ),
     (
+        "a suspended tenant goes on being managed",
+        "select pg_temp.edit('rowhouse_private.managed_by_caller', 'caller <> ''system'' and not exists', 'false and not exists')",
+        "a_suspended_tenants_open_transaction_leaves_nothing_behind",
+    ),
+    (
         "the platform widens a key",
         "select pg_temp.edit('rowhouse_private.key_changed', 'or not new.permissions <@ old.permissions', '')",
         "the_platform_widens_no_key_of_a_tenant_with_an_owner",

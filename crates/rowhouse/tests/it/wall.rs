@@ -50,6 +50,7 @@ checks![
     the_platform_makes_no_key_for_a_tenant_with_an_owner,
     the_platform_widens_no_key_of_a_tenant_with_an_owner,
     a_revoked_key_stays_revoked,
+    a_suspended_tenants_open_transaction_leaves_nothing_behind,
     under_repeatable_read_a_new_caller_is_not_missed,
     a_thousand_projects_are_one_change,
     ids_of_the_registry_never_change,
@@ -1373,6 +1374,26 @@ pub async fn a_revoked_key_stays_revoked(world: &World) {
     }
     let key = Context::key(world.alpha.id, m.key);
     is_refused(world.house.query(&key, WHO, &[]).await, "not-a-member");
+}
+
+/// No key that would enter once the tenant is let in again.
+pub async fn a_suspended_tenants_open_transaction_leaves_nothing_behind(world: &World) {
+    let insider = world.app().await;
+    enter(&insider, world, &world.alpha.context()).await;
+    set_status(world, Status::Suspended).await;
+    let key = Uuid::from_u128(0xc6);
+    let plant = format!(
+        "insert into rowhouse.api_keys (id, name, prefix, digest, secret_hash) values ('{key}', 'late', 'tk_', sha256('{key}'), 'h')"
+    );
+    for attempt in [
+        &plant,
+        "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'late')",
+        "insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'late')",
+    ] {
+        refused(&insider, attempt, "RH004").await;
+    }
+    set_status(world, Status::Active).await;
+    allowed(&insider, &plant).await;
 }
 
 /// A project is made while an owner is added whom its snapshot does not show.
