@@ -932,15 +932,25 @@ function rowhouse_private.is_ours(ticket bytea) returns boolean  -- sql, stable;
 (body: see migrations)
 
 function rowhouse_private.key_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+declare
+  caller constant text := rowhouse_private.managed_by_caller(new.tenant_id);
 begin
-  perform rowhouse_private.managed_by_caller(new.tenant_id);
+  if tg_op = 'UPDATE' and old.revoked_at is not null and new.revoked_at is null then
+    raise exception 'a revoked key stays revoked' using errcode = '42501',
+      schema = 'rowhouse', table = 'api_keys', constraint = 'api_keys_revoked_for_good';
+  end if;
+  -- One that the platform made earlier, it knows.
+  if caller = 'system'
+    and (tg_op = 'INSERT'
+      or not new.permissions <@ old.permissions
+      or new.scopes <> old.scopes
+      or coalesce(new.expires_at, 'infinity') > coalesce(old.expires_at, 'infinity'))
+    and exists (select from rowhouse.tenant_members m where m.tenant_id = new.tenant_id and m.role = 'owner')
+  then
+    raise exception 'the tenant has an owner: it makes its keys itself' using errcode = '42501',
+      schema = 'rowhouse', table = 'api_keys', constraint = 'api_keys_made_inside';
+  end if;
   if tg_op = 'INSERT' then
-    if rowhouse.caller_role() = 'system'
-      and exists (select from rowhouse.tenant_members m where m.tenant_id = new.tenant_id and m.role = 'owner')
-    then
-      raise exception 'the tenant has an owner: it makes its keys itself' using errcode = '42501',
-        schema = 'rowhouse', table = 'api_keys', constraint = 'api_keys_made_inside';
-    end if;
     insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'key');
     insert into rowhouse.locator (kind, digest, tenant_id, id) values ('key', new.digest, new.tenant_id, new.id);
   else
@@ -950,10 +960,12 @@ begin
   return null;
 end
 
-function rowhouse_private.managed_by_caller(in_tenant uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+function rowhouse_private.managed_by_caller(in_tenant uuid) returns text  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+declare
+  caller text;
 begin
   perform rowhouse_private.one_at_a_time(in_tenant);
-  perform from rowhouse_private.liveness l
+  select l.role into caller from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = rowhouse.current_principal()
     and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
     and l.role = any ('{owner,admin,system}')
@@ -961,20 +973,28 @@ begin
   if not found then
     raise exception 'the caller does not, or no longer, manage the tenant' using errcode = 'RH005';
   end if;
+  -- Not locked: a suspension waits for nobody. One that comes later finds what was made before it.
+  if caller <> 'system' and not exists (
+    select from rowhouse_private.tenant_states s where s.tenant_id = in_tenant and s.state = 'active')
+  then
+    raise exception 'the tenant is not active' using errcode = 'RH004';
+  end if;
+  return caller;
 end
 
 function rowhouse_private.member_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 declare
   member rowhouse.tenant_members := case when tg_op = 'DELETE' then old else new end;
+  caller constant text := rowhouse_private.managed_by_caller(member.tenant_id);
 begin
-  perform rowhouse_private.managed_by_caller(member.tenant_id);
-  if rowhouse.caller_role() = 'system'
+  if caller <> 'owner'
     and (old.role = 'owner'
-      or new.role = 'owner' and exists (
-        select from rowhouse.tenant_members m
-        where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id))
+      or new.role = 'owner' and (caller <> 'system' -- the platform names the first one
+        or exists (
+          select from rowhouse.tenant_members m
+          where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id)))
   then
-    raise exception 'the tenant has an owner: who else is one is for it to say' using errcode = '42501',
+    raise exception 'who is an owner of the tenant is for its owners to say' using errcode = '42501',
       schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_owner_inside';
   end if;
   if tg_op = 'INSERT' then
@@ -1018,7 +1038,9 @@ function rowhouse_private.principal_added() returns trigger  -- plpgsql, volatil
 begin
   if new.kind <> 'team' then
     perform rowhouse_private.one_at_a_time(new.tenant_id);
-    perform from rowhouse.users u where u.id = new.id for share; -- who is being deleted at this moment is gone below
+    if new.kind = 'user' then -- a caller chooses the ids of his keys: no other user is his to lock
+      perform from rowhouse.users u where u.id = new.id for share; -- who is being deleted at this moment is gone below
+    end if;
     insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone)
     values (
       new.tenant_id,

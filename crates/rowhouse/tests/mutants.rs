@@ -578,14 +578,49 @@ const LIVENESS: &[Mutation] = &[
         "a_user_deleted_while_he_is_added_does_not_enter",
     ),
     (
+        "a key locks the user whose id it has",
+        "select pg_temp.edit('rowhouse_private.principal_added', 'if new.kind = ''user'' then', 'if true then')",
+        "a_tenant_locks_nobody_elses_user",
+    ),
+    (
         "who was removed goes on managing",
         "select pg_temp.edit('rowhouse_private.managed_by_caller', 'if not found then', 'if false then')",
         "a_removed_manager_leaves_nothing_behind",
     ),
     (
         "the platform makes itself a key",
-        "select pg_temp.edit('rowhouse_private.key_changed', 'rowhouse.caller_role() = ''system''', 'false')",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'caller = ''system''', 'false')",
         "the_platform_makes_no_key_for_a_tenant_with_an_owner",
+    ),
+    (
+        "an admin makes owners",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'caller <> ''system''', 'false')",
+        "an_admin_makes_and_unmakes_no_owner",
+    ),
+    (
+        "an owner is whoever was one when he entered",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'caller <> ''owner''', 'rowhouse.caller_role() <> ''owner''')",
+        "an_admin_makes_and_unmakes_no_owner",
+    ),
+    (
+        "a suspended tenant goes on being managed",
+        "select pg_temp.edit('rowhouse_private.managed_by_caller', 'caller <> ''system'' and not exists', 'false and not exists')",
+        "a_suspended_tenants_open_transaction_leaves_nothing_behind",
+    ),
+    (
+        "the platform widens a key",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'or not new.permissions <@ old.permissions', '')",
+        "the_platform_widens_no_key_of_a_tenant_with_an_owner",
+    ),
+    (
+        "the platform keeps a key alive",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'or coalesce(new.expires_at, ''infinity'') > coalesce(old.expires_at, ''infinity'')', '')",
+        "the_platform_widens_no_key_of_a_tenant_with_an_owner",
+    ),
+    (
+        "a revoked key comes back",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'old.revoked_at is not null and', 'false and')",
+        "a_revoked_key_stays_revoked",
     ),
     (
         "the platform makes room for its own key",

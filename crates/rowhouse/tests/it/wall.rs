@@ -44,8 +44,13 @@ checks![
     the_platform_manages_a_suspended_tenant,
     a_tenant_marked_as_deleted_is_refused,
     a_user_deleted_while_he_is_added_does_not_enter,
+    a_tenant_locks_nobody_elses_user,
     a_removed_manager_leaves_nothing_behind,
+    an_admin_makes_and_unmakes_no_owner,
     the_platform_makes_no_key_for_a_tenant_with_an_owner,
+    the_platform_widens_no_key_of_a_tenant_with_an_owner,
+    a_revoked_key_stays_revoked,
+    a_suspended_tenants_open_transaction_leaves_nothing_behind,
     under_repeatable_read_a_new_caller_is_not_missed,
     a_thousand_projects_are_one_change,
     ids_of_the_registry_never_change,
@@ -1144,6 +1149,27 @@ pub async fn a_user_deleted_while_he_is_added_does_not_enter(world: &World) {
     );
 }
 
+/// By naming a key after him: his deletion would wait, and under REPEATABLE READ a failure would tell that he was changed.
+pub async fn a_tenant_locks_nobody_elses_user(world: &World) {
+    let theirs = world.beta.owner.uuid();
+    let key = format!(
+        "insert into rowhouse.api_keys (id, name, prefix, digest, secret_hash) values ('{theirs}', 'k', 'tk_', sha256('x'), 'h')"
+    );
+    let platform = world.platform().await;
+    platform
+        .batch_execute("set lock_timeout = '2s'")
+        .await
+        .unwrap();
+    let change = format!("update rowhouse.users set name = name where id = '{theirs}'");
+    for isolation in ["read committed", "repeatable read"] {
+        let (early, late) = two(world, isolation).await;
+        drop(early);
+        allowed(&platform, &change).await;
+        allowed(&late, &key).await;
+        allowed(&platform, &change).await;
+    }
+}
+
 /// Not from a transaction that he had open when he was removed, or demoted.
 pub async fn a_removed_manager_leaves_nothing_behind(world: &World) {
     let m = matrix(world).await;
@@ -1206,6 +1232,45 @@ pub async fn a_removed_manager_leaves_nothing_behind(world: &World) {
     allowed(&admin, &befriend).await;
 }
 
+/// Not himself either, nor from a transaction that he had open as an owner.
+pub async fn an_admin_makes_and_unmakes_no_owner(world: &World) {
+    let m = matrix(world).await;
+    let role = |of: UserId, to: &str| {
+        format!(
+            "update rowhouse.tenant_members set role = '{to}' where user_id = '{}'",
+            of.uuid()
+        )
+    };
+    let remove = |user: UserId| {
+        format!(
+            "delete from rowhouse.tenant_members where user_id = '{}'",
+            user.uuid()
+        )
+    };
+    let admin = world.app().await;
+    enter(&admin, world, &Context::user(world.alpha.id, m.admin)).await;
+    for attempt in [
+        role(m.admin, "owner"),
+        role(m.viewer, "owner"),
+        role(world.alpha.owner, "viewer"),
+        remove(world.alpha.owner),
+    ] {
+        refused(&admin, &attempt, "42501").await;
+    }
+    allowed(&admin, &role(m.viewer, "admin")).await;
+    admin.batch_execute("rollback").await.unwrap();
+
+    let owner = world.app().await;
+    enter(&owner, world, &world.alpha.context()).await;
+    allowed(&owner, &role(m.admin, "owner")).await;
+    owner.batch_execute("commit").await.unwrap();
+    enter(&admin, world, &Context::user(world.alpha.id, m.admin)).await;
+    enter(&owner, world, &world.alpha.context()).await;
+    allowed(&owner, &role(m.admin, "admin")).await;
+    owner.batch_execute("commit").await.unwrap();
+    refused(&admin, &role(m.viewer, "owner"), "42501").await;
+}
+
 /// It could come in as that key. While there is no owner, somebody has to.
 pub async fn the_platform_makes_no_key_for_a_tenant_with_an_owner(world: &World) {
     let m = matrix(world).await;
@@ -1248,6 +1313,87 @@ pub async fn the_platform_makes_no_key_for_a_tenant_with_an_owner(world: &World)
     let mut tx = world.house.begin_system(founded.id).await.unwrap();
     tx.batch(&make(0xc5)).await.unwrap();
     tx.commit().await.unwrap();
+}
+
+/// Nor does it keep one alive that it made before there was an owner, and knows.
+pub async fn the_platform_widens_no_key_of_a_tenant_with_an_owner(world: &World) {
+    let m = matrix(world).await;
+    let set = |what: &str| {
+        format!(
+            "update rowhouse.api_keys set {what} where id = '{}'",
+            m.key.uuid()
+        )
+    };
+    let narrow = [
+        set("permissions = '[\"read\"]'"),
+        set("expires_at = now() + interval '1 hour'"),
+        set("expires_at = now() + interval '1 minute'"),
+    ];
+    let widen = [
+        set("permissions = '[\"read\", \"write\"]'"),
+        set("expires_at = now() + interval '1 day'"),
+        set("expires_at = null"),
+        set("scopes = '{\"projects\": []}'"),
+    ];
+    let context = Context::principal(world.alpha.id, m.system.into());
+    let system = world.platform().await;
+    enter(&system, world, &context).await;
+    for sql in &narrow {
+        allowed(&system, sql).await;
+    }
+    for sql in &widen {
+        refused(&system, sql, "42501").await;
+    }
+    allowed(&system, &set("revoked_at = now()")).await;
+    system.batch_execute("rollback").await.unwrap();
+    let owner = world.app().await;
+    enter(&owner, world, &world.alpha.context()).await;
+    for sql in narrow.iter().chain(&widen) {
+        allowed(&owner, sql).await;
+    }
+}
+
+/// Whoever revoked it counts on that.
+pub async fn a_revoked_key_stays_revoked(world: &World) {
+    let m = matrix(world).await;
+    let owner = world.app().await;
+    enter(&owner, world, &world.alpha.context()).await;
+    allowed(&owner, "update rowhouse.api_keys set revoked_at = now()").await;
+    owner.batch_execute("commit").await.unwrap();
+    let system = world.platform().await;
+    let context = Context::principal(world.alpha.id, m.system.into());
+    for (client, context) in [(&owner, &world.alpha.context()), (&system, &context)] {
+        enter(client, world, context).await;
+        refused(
+            client,
+            "update rowhouse.api_keys set revoked_at = null",
+            "42501",
+        )
+        .await;
+        client.batch_execute("rollback").await.unwrap();
+    }
+    let key = Context::key(world.alpha.id, m.key);
+    is_refused(world.house.query(&key, WHO, &[]).await, "not-a-member");
+}
+
+/// No key that would enter once the tenant is let in again.
+pub async fn a_suspended_tenants_open_transaction_leaves_nothing_behind(world: &World) {
+    let insider = world.app().await;
+    enter(&insider, world, &world.alpha.context()).await;
+    set_status(world, Status::Suspended).await;
+    let key = Uuid::from_u128(0xc6);
+    let plant = format!(
+        "insert into rowhouse.api_keys (id, name, prefix, digest, secret_hash) values ('{key}', 'late', 'tk_', sha256('{key}'), 'h')"
+    );
+    for attempt in [
+        &plant,
+        "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'late')",
+        "insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'late')",
+    ] {
+        refused(&insider, attempt, "RH004").await;
+    }
+    set_status(world, Status::Active).await;
+    allowed(&insider, &plant).await;
 }
 
 /// A project is made while an owner is added whom its snapshot does not show.
