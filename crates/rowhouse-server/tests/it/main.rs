@@ -2,7 +2,10 @@
 
 #![cfg(test)] // so that clippy sees helpers, too, as tests
 
+mod callers;
 mod commands;
+mod coverage;
+mod document;
 mod http;
 mod readme;
 mod up;
