@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -341,6 +342,45 @@ pub fn execute(statements: &str) {
     owner(async |owner| owner.client().batch_execute(statements).await.unwrap());
 }
 
+/// A database of its own on the shared house's server, with what `rowhouse seed` makes; its owner's URL.
+pub fn own_database(name: &str) -> String {
+    let url = text(&shared().connection()["database"]["owner"]);
+    execute(&format!("create database {name}"));
+    let url = match url.split_once('?') {
+        Some((base, query)) => format!("{}/{name}?{query}", base.rsplit_once('/').unwrap().0),
+        None => format!("{}/{name}", url.rsplit_once('/').unwrap().0),
+    };
+    for command in ["migrate", "seed"] {
+        let ran = rowhouse()
+            .args([command, "--database", &url])
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+    }
+    url
+}
+
+/// A ticket of a new member who is in this many teams.
+pub fn ticket_of_teams(tenant: &Tenant, teams: u16) -> String {
+    let member = tenant.member(Role::Member);
+    let id = uuid(&tenant.id);
+    runtime().block_on(async {
+        let mut tx = library().begin_system(tenant.typed()).await.unwrap();
+        tx.batch(&format!(
+            "insert into rowhouse.teams (tenant_id, id, name)
+             select '{id}', gen_random_uuid(), 'Team ' || n from generate_series(1, {teams}) n;
+             insert into rowhouse.team_members (tenant_id, team_id, user_id)
+             select t.tenant_id, t.id, m.user_id
+             from rowhouse.teams t join rowhouse.tenant_members m using (tenant_id)
+             where t.tenant_id = '{id}'"
+        ))
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+    });
+    member
+}
+
 /// Another `rowhouse serve`, with settings of its own. Dropped, it is ended.
 pub struct Serve {
     pub port: u16,
@@ -366,7 +406,7 @@ impl Serve {
             .args(place)
             .envs(settings.iter().copied())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(log(port)).unwrap())
             .spawn()
             .unwrap();
         let mut serve = Self { port, child };
@@ -374,7 +414,8 @@ impl Serve {
         while !serve.answers() {
             assert!(
                 serve.child.try_wait().unwrap().is_none(),
-                "rowhouse serve ended"
+                "rowhouse serve ended: {}",
+                serve.log()
             );
             assert!(began.elapsed() < LIMIT, "not ready in time");
             std::thread::sleep(Duration::from_millis(20));
@@ -382,10 +423,18 @@ impl Serve {
         serve
     }
 
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(log(self.port)).unwrap_or_default()
+    }
+
     fn answers(&self) -> bool {
         std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
             && get("/readyz").send_to(self.port).status == 200
     }
+}
+
+fn log(port: u16) -> PathBuf {
+    shared().folder.path().join(format!("serve-{port}.log"))
 }
 
 impl Drop for Serve {

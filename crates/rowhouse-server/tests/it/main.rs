@@ -2,11 +2,17 @@
 
 #![cfg(test)] // so that clippy sees helpers, too, as tests
 
+mod bad_input;
 mod callers;
 mod commands;
 mod coverage;
 mod document;
+mod errors;
 mod http;
+mod idempotency;
+mod openapi;
+mod pages;
 mod readme;
+mod two_processes;
 mod up;
 mod world;

@@ -253,7 +253,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let (headers, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let status = headers
             .split(' ')
@@ -305,7 +305,7 @@ pub fn exchange(port: u16, bytes: &[u8]) -> Answer {
     stream.write_all(bytes).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    Answer::parse(&String::from_utf8(answer).unwrap())
+    Answer::parse(&String::from_utf8_lossy(&answer))
 }
 
 pub fn free_port() -> u16 {
