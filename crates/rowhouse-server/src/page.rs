@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::auth::Asker;
 use crate::error::Problem;
+use crate::input::moment;
 
 /// How many rows a page has, when nothing is said.
 pub const DEFAULT_LIMIT: u16 = 50;
@@ -137,6 +138,6 @@ fn decode(cursor: &str, binding: [u8; BINDING]) -> Option<(Timestamp, Uuid)> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let bytes = bytes.strip_prefix(&binding)?;
     let (at, id) = bytes.split_at_checked(8)?;
-    let at = Timestamp::from_microsecond(i64::from_be_bytes(at.try_into().ok()?)).ok()?;
+    let at = moment(i64::from_be_bytes(at.try_into().ok()?))?;
     Some((at, Uuid::from_slice(id).ok()?))
 }
