@@ -8,7 +8,7 @@
 //! Where the path names a tenant, it has to be the caller's own: any other is answered as one that does not exist, by the
 //! same bytes and after the same work.
 
-use axum::extract::{FromRef, FromRequestParts, RawPathParams};
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use rowhouse::ids::TenantId;
@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::app::RequestId;
 use crate::error::Problem;
+use crate::input::parameters;
 
 /// Whoever runs the platform, by an operator's token (`op_..`).
 pub struct Operator {
@@ -33,9 +34,7 @@ impl Operator {
     /// A transaction inside a tenant, as the platform: its administration, and its row in the registry.
     pub async fn inside(&self, tenant: &str) -> Result<TenantTx, Problem> {
         let mut tx = self.begin().await?;
-        let tenant = tenants::find(&mut tx, tenant)
-            .await
-            .map_err(|_| Problem::no_such_tenant())?;
+        let tenant = tenants::find(&mut tx, tenant).await?;
         Ok(tx.inside(tenant.id).await?)
     }
 }
@@ -53,6 +52,18 @@ enum Credential {
 }
 
 impl Caller {
+    async fn holding(bearer: &str, house: &Rowhouse, request: RequestId) -> Result<Self, Problem> {
+        let credential = match bearer.parse() {
+            Ok(ticket) => Credential::Ticket(ticket),
+            Err(_) => Credential::Key(keys::authenticate(house, bearer).await?),
+        };
+        Ok(Self {
+            house: house.clone(),
+            request,
+            credential,
+        })
+    }
+
     /// A transaction inside the caller's tenant. Whether the credential is still good shows at its first statement.
     pub async fn begin(&self) -> Result<TenantTx, Problem> {
         let tx = match &self.credential {
@@ -76,6 +87,14 @@ impl Caller {
         }
     }
 
+    /// Asks the database whether the credential is good, before a refusal that only its holder may see: to whoever made
+    /// one up, every answer is the same.
+    async fn verify(&self) -> Result<(), Problem> {
+        let mut tx = self.begin().await?;
+        tx.execute("select", &[]).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Refuses a path that names another tenant.
     async fn stays_at_home(&self, tenant: &str) -> Result<(), Problem> {
         let named = match tenant.parse() {
@@ -86,6 +105,7 @@ impl Caller {
             tracing::Span::current().record("tenant_id", tracing::field::display(self.tenant()));
             Ok(())
         } else {
+            self.verify().await?;
             Err(Problem::no_such_tenant())
         }
     }
@@ -157,12 +177,15 @@ fn bearer(parts: &Parts) -> Result<&str, Problem> {
 }
 
 /// The tenant that the path names, where it names one.
-async fn tenant_of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
-    let params = RawPathParams::from_request_parts(parts, state).await.ok()?;
-    params
-        .iter()
-        .find(|(name, _)| *name == "tenant")
-        .map(|(_, value)| value.to_owned())
+async fn tenant_of<S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+) -> Result<Option<String>, Problem> {
+    let parameters = parameters(parts, state).await?;
+    Ok(parameters
+        .into_iter()
+        .find(|(name, _)| name == "tenant")
+        .map(|(_, value)| value))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Operator
@@ -176,10 +199,11 @@ where
         let house = Rowhouse::from_ref(state);
         if !operators::is_token(token) {
             // Somebody's ticket or key opens no operator's door, whatever it is good for.
-            return match credential(&house, token).await {
-                Ok(_) => Err(Problem::operators_only()),
-                Err(problem) => Err(problem),
-            };
+            Caller::holding(token, &house, RequestId::of(parts))
+                .await?
+                .verify()
+                .await?;
+            return Err(Problem::operators_only());
         }
         let mut tx = house.begin_platform().await?;
         let operator = operators::verify(&mut tx, token).await?;
@@ -191,13 +215,6 @@ where
             operator: operator.with_request_id(request.0),
         })
     }
-}
-
-async fn credential(house: &Rowhouse, bearer: &str) -> Result<Credential, Problem> {
-    Ok(match bearer.parse() {
-        Ok(ticket) => Credential::Ticket(ticket),
-        Err(_) => Credential::Key(keys::authenticate(house, bearer).await?),
-    })
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller
@@ -212,13 +229,8 @@ where
             return Err(rowhouse::Error::SupportAccessRequired.into());
         }
         let house = Rowhouse::from_ref(state);
-        let credential = credential(&house, bearer(parts)?).await?;
-        let caller = Self {
-            request: RequestId::of(parts),
-            house,
-            credential,
-        };
-        if let Some(tenant) = tenant_of(parts, state).await {
+        let caller = Self::holding(bearer(parts)?, &house, RequestId::of(parts)).await?;
+        if let Some(tenant) = tenant_of(parts, state).await? {
             caller.stays_at_home(&tenant).await?;
         }
         Ok(caller)
@@ -235,7 +247,7 @@ where
         if operators::is_token(bearer(parts)?) {
             let operator = Operator::from_request_parts(parts, state).await?;
             let tenant = tenant_of(parts, state)
-                .await
+                .await?
                 .ok_or_else(Problem::no_such_tenant)?;
             return Ok(Self::Operator(operator, tenant));
         }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use rowhouse::idempotency;
 use rowhouse::tx::Transaction;
 use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
 
 use crate::answer::Answer;
 use crate::error::Problem;
@@ -18,30 +19,38 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The variable parts of a path.
 pub struct Path<T>(pub T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        use axum::extract::path::ErrorKind;
-        use axum::extract::rejection::PathRejection;
-        match axum::extract::Path::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(path)) => Ok(Self(path)),
-            Err(PathRejection::FailedToDeserializePathParams(failed)) => {
-                Err(match failed.into_kind() {
-                    ErrorKind::DeserializeError { key, message, .. } => {
-                        Problem::invalid(&key, &message)
-                    }
-                    ErrorKind::ParseErrorAtKey {
-                        key, expected_type, ..
-                    } => Problem::invalid(&key, &format!("must be {expected_type}")),
-                    ErrorKind::InvalidUtf8InPathParam { key } => {
-                        Problem::invalid(&key, "must be UTF-8")
-                    }
-                    other => Problem::invalid("path", &other.to_string()),
-                })
-            }
-            Err(_) => Err(Problem::no_such_path()),
+        let parameters = parameters(parts, state).await?;
+        serde_path_to_error::deserialize(MapDeserializer::<_, serde::de::value::Error>::new(
+            parameters.into_iter(),
+        ))
+        .map(Self)
+        .map_err(|error| Problem::invalid(&field(error.path(), "path"), &error.inner().to_string()))
+    }
+}
+
+/// Name and text of each variable part of a path.
+pub async fn parameters<S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+) -> Result<Vec<(String, String)>, Problem> {
+    use axum::extract::path::ErrorKind;
+    use axum::extract::rejection::PathRejection;
+    match axum::extract::Path::from_request_parts(parts, state).await {
+        Ok(axum::extract::Path(parameters)) => Ok(parameters),
+        Err(PathRejection::FailedToDeserializePathParams(failed)) => {
+            Err(match failed.into_kind() {
+                ErrorKind::InvalidUtf8InPathParam { key } => {
+                    Problem::invalid(&key, "must be UTF-8")
+                }
+                other => Problem::invalid("path", &other.to_string()),
+            })
         }
+        // The path has no variable part.
+        Err(_) => Ok(Vec::new()),
     }
 }
 
@@ -89,6 +98,10 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Pr
         .is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"));
     if !is_json {
         return Err(Problem::not_json());
+    }
+    // Of an array, serde would take the values for an object's fields, in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::invalid("body", "must be a JSON object"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -185,8 +198,16 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
         tag.strip_prefix('"')
             .and_then(|tag| tag.strip_suffix('"'))
             .and_then(|tag| tag.parse().ok())
-            .and_then(|micros| Timestamp::from_microsecond(micros).ok())
+            .and_then(moment)
             .map(|at| Self(Some(at)))
             .ok_or_else(|| Problem::invalid("If-Match", "must be one ETag of this service, or *"))
     }
+}
+
+/// A moment as clients hold it, in an `ETag` and in a cursor: microseconds since 1970. What lies before is none that we gave
+/// out, and may be one that the database has no room for.
+pub fn moment(micros: i64) -> Option<Timestamp> {
+    Timestamp::from_microsecond(micros)
+        .ok()
+        .filter(|at| *at >= Timestamp::UNIX_EPOCH)
 }

@@ -14,6 +14,7 @@ use utoipa::openapi::{
 use utoipa::{Modify, OpenApi as _, PartialSchema as _, ToSchema as _};
 
 use crate::error::{ProblemBody, REFUSALS};
+use crate::page;
 use crate::router::Api;
 
 /// The document, as text.
@@ -100,6 +101,12 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
             .get_or_insert_default()
             .push(tag.into());
     }
+    if is_list(operation) {
+        operation
+            .parameters
+            .get_or_insert_default()
+            .extend([limit().into(), cursor().into()]);
+    }
     for (status, codes, applies) in REFUSALS {
         if applies(takes_body, needs_credential, names_something, changes) {
             operation
@@ -130,6 +137,41 @@ fn takes_body_of_its_own(path: &str) -> bool {
         || path.ends_with("/restore")
         || path.contains("/keys/")
         || path.contains("/acl")
+}
+
+/// Whether it answers with a page.
+fn is_list(operation: &Operation) -> bool {
+    let Some(RefOr::T(response)) = operation.responses.responses.get("200") else {
+        return false;
+    };
+    response.content.values().any(|content| {
+        matches!(content, RefOr::T(content)
+            if matches!(&content.schema, Some(RefOr::Ref(schema)) if schema.ref_location.contains("/Listing_")))
+    })
+}
+
+fn limit() -> utoipa::openapi::path::Parameter {
+    ParameterBuilder::new()
+        .name("limit")
+        .parameter_in(ParameterIn::Query)
+        .description(Some("How many"))
+        .schema(Some(
+            ObjectBuilder::new()
+                .schema_type(Type::Integer)
+                .minimum(Some(1))
+                .maximum(Some(page::LONGEST))
+                .default(Some(page::DEFAULT_LIMIT.into())),
+        ))
+        .build()
+}
+
+fn cursor() -> utoipa::openapi::path::Parameter {
+    ParameterBuilder::new()
+        .name("cursor")
+        .parameter_in(ParameterIn::Query)
+        .description(Some("The `next` of the page before"))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
 }
 
 fn header(name: &str, what: &str, pattern: &str) -> utoipa::openapi::path::Parameter {

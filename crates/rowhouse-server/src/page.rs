@@ -14,10 +14,12 @@ use uuid::Uuid;
 
 use crate::auth::Asker;
 use crate::error::Problem;
+use crate::input::moment;
 
-const DEFAULT_LIMIT: u16 = 50;
-/// One less than the library's, which is asked for one more row to see whether there is a next page.
-const LONGEST: u16 = LONGEST_PAGE - 1;
+/// How many rows a page has, when nothing is said.
+pub const DEFAULT_LIMIT: u16 = 50;
+/// How many rows a page may have. One less than the library's, which is asked for one more row to see whether there is a next page.
+pub const LONGEST: u16 = LONGEST_PAGE - 1;
 const BINDING: usize = 8;
 
 /// A page of a list.
@@ -29,7 +31,8 @@ pub struct Listing<T> {
     next: Option<String>,
 }
 
-/// The query of a list: its filter, and where it goes on. What it serializes to is its filter alone.
+/// The query of a list: its filter, and where it goes on. What it serializes to is its filter alone; `limit` and `cursor`,
+/// which are the same in every list, are documented by openapi.rs.
 pub trait Paged: Serialize {
     /// How many rows a page has.
     fn limit(&self) -> Option<u16>;
@@ -135,6 +138,6 @@ fn decode(cursor: &str, binding: [u8; BINDING]) -> Option<(Timestamp, Uuid)> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let bytes = bytes.strip_prefix(&binding)?;
     let (at, id) = bytes.split_at_checked(8)?;
-    let at = Timestamp::from_microsecond(i64::from_be_bytes(at.try_into().ok()?)).ok()?;
+    let at = moment(i64::from_be_bytes(at.try_into().ok()?))?;
     Some((at, Uuid::from_slice(id).ok()?))
 }

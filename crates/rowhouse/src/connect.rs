@@ -342,8 +342,8 @@ pub(crate) fn no_connection(error: deadpool_postgres::PoolError) -> Error {
     use deadpool_postgres::{PoolError, TimeoutType};
     match error {
         PoolError::Timeout(TimeoutType::Wait) => Error::PoolExhausted,
-        PoolError::Backend(error) if error.as_db_error().is_none() => cannot_connect(&error),
-        PoolError::Backend(error) => error.into(),
+        // Also what the server says before it lets anybody in: a password refused, no place left, about to stop.
+        PoolError::Backend(error) => cannot_connect(&error),
         PoolError::PostCreateHook(HookError::Message(why)) => Error::Connect(why.into_owned()),
         other => Error::Connect(other.to_string()),
     }

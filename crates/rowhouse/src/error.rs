@@ -185,6 +185,9 @@ impl From<tokio_postgres::Error> for Error {
                 Self::SupportAccessRequired
             }
             "42501" => Self::NotPermitted(db.message().to_owned()),
+            // The server stops, or ended this connection: it says so before it has done the statement, and the next
+            // connection may be fine.
+            "57P01" | "57P02" | "57P03" => Self::Connect(db.message().to_owned()),
             _ => Self::Database(error),
         }
     }

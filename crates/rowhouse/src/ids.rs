@@ -117,10 +117,14 @@ macro_rules! ids {
         }
 
         impl TryFrom<String> for $name {
-            type Error = Error;
+            /// The rule alone: whoever reads an id out of something knows the field.
+            type Error = String;
 
-            fn try_from(text: String) -> Result<Self, Error> {
-                text.parse()
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse().map_err(|error| match error {
+                    Error::Invalid { rule, .. } => rule,
+                    other => other.to_string(),
+                })
             }
         }
 

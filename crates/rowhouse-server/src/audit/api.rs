@@ -31,7 +31,6 @@ pub struct List {
     resource: Option<ResourceId>,
     /// How many.
     #[serde(skip_serializing)]
-    #[param(minimum = 1, maximum = 199, default = 50)]
     limit: Option<u16>,
     /// The `next` of the page before.
     #[serde(skip_serializing)]

@@ -34,7 +34,6 @@ pub struct KeyPath {
 pub struct List {
     /// How many.
     #[serde(skip_serializing)]
-    #[param(minimum = 1, maximum = 199, default = 50)]
     limit: Option<u16>,
     /// The `next` of the page before.
     #[serde(skip_serializing)]

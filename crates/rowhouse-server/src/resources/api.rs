@@ -61,7 +61,6 @@ pub struct List {
     visibility: Option<Visibility>,
     /// How many.
     #[serde(skip_serializing)]
-    #[param(minimum = 1, maximum = 199, default = 50)]
     limit: Option<u16>,
     /// The `next` of the page before.
     #[serde(skip_serializing)]
@@ -193,7 +192,6 @@ pub async fn restore(caller: Caller, Path(path): Path<ResourcePath>) -> Result<A
 pub struct ListAcl {
     /// How many.
     #[serde(skip_serializing)]
-    #[param(minimum = 1, maximum = 199, default = 50)]
     limit: Option<u16>,
     /// The `next` of the page before.
     #[serde(skip_serializing)]

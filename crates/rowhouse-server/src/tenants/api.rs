@@ -40,7 +40,6 @@ pub struct List {
     status: Option<Status>,
     /// How many.
     #[serde(skip_serializing)]
-    #[param(minimum = 1, maximum = 199, default = 50)]
     limit: Option<u16>,
     /// The `next` of the page before.
     #[serde(skip_serializing)]
