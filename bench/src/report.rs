@@ -64,7 +64,7 @@ impl Report {
              - Machine: {}\n\
              - Server: {version}, its own, no flushing to disk, everything in memory\n\
              - Clients: tokio-postgres {}, sqlx {}\n\
-             - Run: {date}, {} s; load average at its end {}, where an idle machine has about 1",
+             - Run: {date}, {} s; load average at its end {} (alone it makes 1 to 2)",
             machine(),
             locked("tokio-postgres"),
             locked("sqlx"),
