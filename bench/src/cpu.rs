@@ -13,7 +13,7 @@ use crate::sample::{Dice, Samples, cpu_each};
 use crate::shop::{self, JOIN, NEXT_PAGE, POINT, Statement};
 use crate::world::{Database, ENTER, Raw, Result, SET_TENANT, Server, pid_of, planned_anew};
 
-const ROUNDS: usize = 31;
+const ROUNDS: usize = 21;
 const BLOCK: u32 = 250;
 const STATEMENTS: [(&Statement, f64); 3] = [(&POINT, 1.6), (&NEXT_PAGE, 1.45), (&JOIN, 1.7)];
 

@@ -15,7 +15,7 @@ use crate::sample::{Samples, cpu_each};
 use crate::world::{ENTER, Raw, Result, SET_TENANT, Server};
 
 const PROJECTS: [i32; 4] = [1, 10, 100, 1000];
-const ROUNDS: usize = 31;
+const ROUNDS: usize = 15;
 const BLOCK: u32 = 200;
 /// What a policy asks.
 const CHECK: &str = "select rowhouse.bound_tenant()";

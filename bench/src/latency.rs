@@ -19,9 +19,9 @@ use crate::world::{Database, ENTER, Params, Raw, Result, SET_TENANT, Server};
 
 /// Round trips that the link adds, and how many rounds are run over it.
 const LINKS: [(&str, Duration, usize); 3] = [
-    ("loopback", Duration::ZERO, 1500),
-    ("0.5 ms", Duration::from_micros(500), 600),
-    ("3 ms", Duration::from_millis(3), 250),
+    ("loopback", Duration::ZERO, 1000),
+    ("0.5 ms", Duration::from_micros(500), 500),
+    ("3 ms", Duration::from_millis(3), 200),
 ];
 const WARM_UP: usize = 20;
 const TICKET_TTL: Duration = Duration::from_mins(1);

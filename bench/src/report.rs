@@ -64,11 +64,12 @@ impl Report {
              - Machine: {}\n\
              - Server: {version}, its own, no flushing to disk, everything in memory\n\
              - Clients: tokio-postgres {}, sqlx {}\n\
-             - Run: {date}, {} s",
+             - Run: {date}, {} s; load average at its end {} (alone it makes 1 to 2)",
             machine(),
             locked("tokio-postgres"),
             locked("sqlx"),
-            took.as_secs()
+            took.as_secs(),
+            load()
         );
         Ok(Self { head, parts })
     }
@@ -186,6 +187,12 @@ fn machine() -> String {
         std::env::consts::OS,
         kernel.trim()
     )
+}
+
+/// Of the last five minutes: tells whether others worked there too.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().nth(1).unwrap_or("?").to_owned()
 }
 
 /// The version of a crate that this was built with.

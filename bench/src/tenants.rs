@@ -19,7 +19,7 @@ const FEW: usize = 100;
 /// `ROWHOUSE_BENCH_TENANTS=1000000` founds more.
 pub const MANY: u32 = 100_000;
 const ROWS: usize = 10;
-const ROUNDS: usize = 21;
+const ROUNDS: usize = 15;
 const BLOCK: u32 = 250;
 const TICKET_TTL: Duration = Duration::from_mins(1);
 
