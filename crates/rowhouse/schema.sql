@@ -827,8 +827,31 @@ begin
   perform rowhouse.set_mode(relation, mode);
 end
 
-function rowhouse.residue() returns text[]  -- sql, volatile; owner rowhouse_definer; execute: public
-(body: see migrations)
+function rowhouse.residue(ours bigint) returns text[]  -- plpgsql, volatile; owner rowhouse_definer; execute: public
+begin
+  return (
+    select pg_catalog.array_remove(array[
+      case when p.by_sql operator(pg_catalog.>) 0 then 'prepared statement' end,
+      case when p.by_driver operator(pg_catalog.<) ours then 'missing prepared statement' end,
+      case when exists (select from pg_catalog.pg_cursor() c where c.is_holdable) then 'holdable cursor' end,
+      case when pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0::pg_catalog.oid then 'temporary schema' end,
+      case when exists (select from pg_catalog.pg_listening_channels()) then 'listening channel' end,
+      case
+        when current_user operator(pg_catalog.<>) session_user
+          or pg_catalog.current_setting('role') operator(pg_catalog.<>) 'none'
+        then 'role'
+      end
+    ], null)
+    from (
+      select
+        pg_catalog.count(*) filter (where s.from_sql) as by_sql,
+        pg_catalog.count(*) filter (
+          where not s.from_sql
+            and s.statement operator(pg_catalog.!~~) 'SELECT t.typname, t.typtype, %'
+            and s.statement operator(pg_catalog.!~~) 'SELECT enumlabel%'
+            and s.statement operator(pg_catalog.!~~) 'SELECT attname, atttypid%') as by_driver
+      from pg_catalog.pg_prepared_statement() s) p);
+end
 
 function rowhouse.rotate_seal() returns void  -- sql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator
 (body: see migrations)

@@ -373,18 +373,38 @@ begin
 end
 $$;
 
--- What the last borrower of a connection left behind that a later one could stumble over; empty when it is clean.
--- To be called as simple-protocol text, outside a transaction, after `reset all`.
-create function rowhouse.residue() returns text[]
-language sql volatile parallel unsafe
-return array_remove(array[
-  case when exists (select from pg_prepared_statements where from_sql) then 'prepared statement' end,
-  case when exists (select from pg_cursors where is_holdable) then 'holdable cursor' end,
-  case when pg_my_temp_schema() <> 0 then 'temporary schema' end,
-  case when exists (select from pg_listening_channels()) then 'listening channel' end,
-  case when exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) then 'session advisory lock' end,
-  case when current_user <> session_user or current_setting('role') <> 'none' then 'role' end
-], null);
+-- What the last borrower of a connection left behind that a later one could stumble over; empty when it is clean. `ours` is
+-- how many statements the driver has prepared on it: somebody may have thrown some away. What the driver asks of types for
+-- itself does not count. To be called as simple-protocol text, outside a transaction, after `reset all`. It is asked behind
+-- each transaction: plpgsql keeps its plan.
+create function rowhouse.residue(ours bigint default 0) returns text[]
+language plpgsql volatile parallel unsafe
+as $$
+begin
+  return (
+    select pg_catalog.array_remove(array[
+      case when p.by_sql operator(pg_catalog.>) 0 then 'prepared statement' end,
+      case when p.by_driver operator(pg_catalog.<) ours then 'missing prepared statement' end,
+      case when exists (select from pg_catalog.pg_cursor() c where c.is_holdable) then 'holdable cursor' end,
+      case when pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0::pg_catalog.oid then 'temporary schema' end,
+      case when exists (select from pg_catalog.pg_listening_channels()) then 'listening channel' end,
+      case
+        when current_user operator(pg_catalog.<>) session_user
+          or pg_catalog.current_setting('role') operator(pg_catalog.<>) 'none'
+        then 'role'
+      end
+    ], null)
+    from (
+      select
+        pg_catalog.count(*) filter (where s.from_sql) as by_sql,
+        pg_catalog.count(*) filter (
+          where not s.from_sql
+            and s.statement operator(pg_catalog.!~~) 'SELECT t.typname, t.typtype, %'
+            and s.statement operator(pg_catalog.!~~) 'SELECT enumlabel%'
+            and s.statement operator(pg_catalog.!~~) 'SELECT attname, atttypid%') as by_driver
+      from pg_catalog.pg_prepared_statement() s) p);
+end
+$$;
 
 -- New keys for tickets and seals; the keys of before stay good until the next rotation. The first call makes the keyring.
 create function rowhouse.rotate_seal() returns void

@@ -36,12 +36,10 @@ pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 pub(crate) const ENTER: &str = "select rowhouse.enter($1)";
 /// Fails when an earlier statement failed, when the transaction is over, and when its context was changed.
 const STILL_WHOLE: &str = "select rowhouse.bound_tenant()";
-/// Simple-protocol text, so that nothing that the borrower prepared can stand in its place.
-/// The second column counts what the driver prepared for us, without what it asks of types for itself.
-const HAND_BACK: &str = r"reset all; discard sequences;
-    select rowhouse.residue(), count(*) filter (
-      where not from_sql and statement !~ '^\s*SELECT (t\.typname, t\.typtype, |enumlabel\s|attname, atttypid\s)')
-    from pg_catalog.pg_prepared_statements";
+/// Simple-protocol text, so that nothing that the borrower prepared can stand in its place. What can be taken off a
+/// connection is; what cannot is told by the last column. Behind it goes the number of statements that are ours.
+const HAND_BACK: &str = "reset all; discard sequences;
+    select pg_catalog.pg_advisory_unlock_all(), rowhouse.residue(";
 /// How long a connection may take to come clean before it is closed.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
@@ -338,19 +336,10 @@ async fn come_clean(lease: Arc<Lease>, before: Option<&'static str>) {
         }
         // Statements that we prepared and somebody threw away would fail under the next borrower.
         let ours = lease.get().statement_cache.size();
-        let answer = lease.get().simple_query(HAND_BACK).await?;
-        Ok::<_, tokio_postgres::Error>(answer.iter().any(|message| {
-            match message {
-                SimpleQueryMessage::Row(row) => {
-                    row.get(0) == Some("{}")
-                        && row
-                            .get(1)
-                            .and_then(|prepared| prepared.parse().ok())
-                            .is_some_and(|prepared: usize| prepared >= ours)
-                }
-                _ => false,
-            }
-        }))
+        let answer = lease.get().simple_query(&format!("{HAND_BACK}{ours})")).await?;
+        Ok::<_, tokio_postgres::Error>(answer.iter().any(
+            |message| matches!(message, SimpleQueryMessage::Row(row) if row.get(1) == Some("{}")),
+        ))
     };
     match tokio::time::timeout(CLEAN_UP, asked).await {
         Ok(Ok(true)) => lease.clean.store(true, Ordering::Release),

@@ -657,7 +657,7 @@ const LIVENESS: &[Mutation] = &[
 const RESIDUE: &[Mutation] = &[
     (
         "what is left is not looked at",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return '{}'::text[]",
+        "create or replace function rowhouse.residue(ours bigint default 0) returns text[] language sql volatile return '{}'::text[]",
         "c15_what_is_held_does_not_meet_the_next_borrower",
     ),
     (
@@ -667,27 +667,27 @@ const RESIDUE: &[Mutation] = &[
     ),
     (
         "prepared statements may stay",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'cursor' from pg_cursors where is_holdable union all select 'channel' from pg_listening_channels() union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() union all select 'role' where current_user <> session_user)",
+        "select pg_temp.edit('rowhouse.residue', 'p.by_sql operator(pg_catalog.>) 0', 'false')",
         "c15_what_is_held_does_not_meet_the_next_borrower",
     ),
     (
+        "prepared statements may go",
+        "select pg_temp.edit('rowhouse.residue', 'p.by_driver operator(pg_catalog.<) ours', 'false')",
+        "c24_a_thrown_away_statement_is_missed_among_others",
+    ),
+    (
         "cursors may stay",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'statement' from pg_prepared_statements where from_sql union all select 'channel' from pg_listening_channels() union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() union all select 'role' where current_user <> session_user)",
+        "select pg_temp.edit('rowhouse.residue', 'c.is_holdable', 'false')",
         "c15_what_is_held_does_not_meet_the_next_borrower",
     ),
     (
         "channels may stay",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'statement' from pg_prepared_statements where from_sql union all select 'cursor' from pg_cursors where is_holdable union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() union all select 'role' where current_user <> session_user)",
-        "c15_what_is_held_does_not_meet_the_next_borrower",
-    ),
-    (
-        "locks may stay",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'statement' from pg_prepared_statements where from_sql union all select 'cursor' from pg_cursors where is_holdable union all select 'channel' from pg_listening_channels() union all select 'role' where current_user <> session_user)",
+        "select pg_temp.edit('rowhouse.residue', 'select from pg_catalog.pg_listening_channels()', 'select from pg_catalog.pg_listening_channels() where false')",
         "c15_what_is_held_does_not_meet_the_next_borrower",
     ),
     (
         "a role may stay",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'statement' from pg_prepared_statements where from_sql union all select 'cursor' from pg_cursors where is_holdable union all select 'channel' from pg_listening_channels() union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())",
+        "select pg_temp.edit('rowhouse.residue', 'current_user operator(pg_catalog.<>) session_user', 'false', 'pg_catalog.current_setting(''role'') operator(pg_catalog.<>) ''none''', 'false')",
         "c14_what_is_set_does_not_meet_the_next_borrower",
     ),
 ];
