@@ -61,8 +61,8 @@ pub async fn measure(server: &Server) -> Result<Part> {
         about: format!(
             "CPU time of the server process for each transaction; medians of {ROUNDS} rounds of {BLOCK} transactions in each \
              variant, with prepared statements, {} tenants at random. Bare: one query filtered by hand, no transaction \
-             block. Unsealed: BEGIN, `set_config`, the query, COMMIT, pipelined. Ours: BEGIN, `rowhouse.enter`, the same query, COMMIT, \
-             pipelined. All of it: through `Rowhouse::query`, with what the pool asks behind each transaction \
+             block. Unsealed: BEGIN, `set_config`, the query, COMMIT, pipelined. Ours: BEGIN, `rowhouse.enter`, \
+             the same query, COMMIT, pipelined, under the pool's `plan_cache_mode` (ADR 007). All of it: through `Rowhouse::query`, with what the pool asks behind each transaction \
              (`reset all`, `discard sequences`, what was left). The second table says for which part of its executions Postgres \
              planned a prepared statement anew, because the plan for any parameters looked dearer to it.",
             shop::TENANTS

@@ -120,9 +120,13 @@ impl Database {
         Ok(Owner::connect(self.superuser.as_str()).await?)
     }
 
-    /// A plain connection of the app's login.
+    /// A plain connection of the app's login, with the one setting of our pools that a statement's price depends on.
     pub async fn app(&self, port: u16) -> Result<Client> {
-        connect(&self.over(self.logins.app.reveal(), port)).await
+        let client = connect(&self.over(self.logins.app.reveal(), port)).await?;
+        client
+            .batch_execute("set plan_cache_mode = force_generic_plan")
+            .await?;
+        Ok(client)
     }
 
     pub async fn plain(&self, port: u16) -> Result<Client> {
