@@ -11,6 +11,7 @@
 mod column;
 mod indexes;
 mod keys;
+pub mod probe;
 mod protect;
 mod rights;
 mod target;

@@ -11,6 +11,7 @@ mod isolation;
 mod keys;
 mod plans;
 mod pool;
+mod probe;
 mod resources;
 mod schema;
 mod tables;
