@@ -3,15 +3,16 @@
 //! Asked on a session of the login's own, where its URL is known: the owner's session cannot show what the login may become,
 //! nor what a setting is that was never set.
 
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::attempts::{OTHER, said};
 use super::facts::Target;
-use super::stage::{Answer, ident, literal, say};
+use super::stage::{Answer, ident, literal, refused, say};
 use super::{Attack, Attempt, Operation, Options, Path, Prober, Verdict};
 use crate::connect::{Secret, single};
 use crate::error::Result;
+use crate::tx::HAND_BACK;
 
 /// Of the registry, what every login reads on purpose: lists of tables and versions, which belong to nobody.
 const OPEN_REGISTRY: [&str; 2] = ["rowhouse.managed_tables", "rowhouse.schema_history"];
@@ -155,8 +156,13 @@ impl Prober {
             let mut attempts = Vec::new();
             for attack in [Attack::None, Attack::Other] {
                 let opened = self.stage.become_attacker(attack).unwrap_or_default();
-                let (verdict, answer) = if control.has_rows() {
+                // An owner who may ask is control enough for a login that may not.
+                let (verdict, answer) = if matches!(control, Answer::Rows(_)) {
                     match self.one(&opened, &sql, false).await? {
+                        Ok(Answer::Rows(0)) if !control.has_rows() => (
+                            Verdict::NotTried,
+                            "it is empty, and the login may read it".into(),
+                        ),
                         Ok(Answer::Rows(0)) => (Verdict::Held, "0 rows".into()),
                         Ok(Answer::Rows(_)) => {
                             (Verdict::Leak, "a row that is not its own".into())
@@ -170,7 +176,7 @@ impl Prober {
                 } else {
                     (
                         Verdict::NotTried,
-                        format!("nothing is in it, also for the owner: {control}"),
+                        format!("the control did not work: {control}"),
                     )
                 };
                 attempts.push(attempt(&target, &name, attack, verdict, answer));
@@ -230,63 +236,82 @@ impl Prober {
     }
 }
 
-/// What a borrower can leave: its name, how it is left, how it is taken away again.
-const LEFT: [(&str, &str, &str); 5] = [
+/// What a borrower can leave: its name, how it is left, how it is taken away again, and what shows that it is there.
+const LEFT: [(&str, &str, &str, &str); 5] = [
     (
         "prepared statement",
         "prepare rowhouse_probe as select 1",
         "deallocate rowhouse_probe",
+        "select from pg_catalog.pg_prepared_statements where name = 'rowhouse_probe'",
     ),
     (
         "holdable cursor",
         "begin; declare rowhouse_probe cursor with hold for select 1; commit",
         "close rowhouse_probe",
+        "select from pg_catalog.pg_cursors where name = 'rowhouse_probe'",
     ),
     (
         "listening channel",
         "listen rowhouse_probe",
         "unlisten rowhouse_probe",
+        "select from pg_catalog.pg_listening_channels()",
     ),
     (
         "session advisory lock",
-        "select pg_advisory_lock(7080, 0)",
-        "select pg_advisory_unlock(7080, 0)",
+        "select pg_catalog.pg_advisory_lock(7080, 0)",
+        "select pg_catalog.pg_advisory_unlock_all()",
+        "select from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
     ),
     // The last: its schema stays on the connection.
     (
         "temporary table",
         "create temporary table rowhouse_probe ()",
         "drop table pg_temp.rowhouse_probe",
+        "select from pg_catalog.pg_class where relname = 'rowhouse_probe' and relpersistence = 't'",
     ),
 ];
 
-/// What the last borrower left is noticed, so that the connection is closed and not lent again.
+/// What the last borrower left is taken away, or noticed, so that the connection is closed and not lent again. Asked in
+/// the words in which the pool asks.
 async fn residue(app: &Client, connection: &Target) -> Result<Vec<Attempt>> {
-    const NOTICED: &str = "select where cardinality(rowhouse.residue()) > 0";
     let mut attempts = Vec::new();
-    let clean = say(app, NOTICED).await?;
-    for (what, leave, take_away) in LEFT {
+    for (what, leave, take_away, shows) in LEFT {
         let left = say(app, leave).await?;
-        let (verdict, answer) = match (&clean, left) {
-            (Answer::Rows(0), Answer::Refused(refusal)) => (Verdict::Held, said(&refusal)),
-            (Answer::Rows(0), Answer::Rows(_)) => {
-                let noticed = say(app, NOTICED).await?;
-                say(app, take_away).await?;
-                match noticed {
-                    Answer::Rows(0) => (Verdict::Leak, "it is not noticed".into()),
-                    Answer::Rows(_) => (Verdict::Held, "noticed".into()),
-                    Answer::Refused(refusal) => (
-                        Verdict::NotTried,
-                        format!("the control did not work: {}", said(&refusal)),
-                    ),
-                }
-            }
-            (clean, _) => (
+        let is_there = say(app, shows).await?.has_rows();
+        let (verdict, answer) = match left {
+            Answer::Refused(refusal) => (Verdict::Held, said(&refusal)),
+            Answer::Rows(_) if !is_there => (
                 Verdict::NotTried,
-                format!("the connection was not clean to begin with: {clean}"),
+                "the control did not work: it was not left".into(),
             ),
+            Answer::Rows(_) => match is_noticed(app).await? {
+                Ok(true) => (Verdict::Held, "noticed".into()),
+                Ok(false) if say(app, shows).await?.has_rows() => {
+                    (Verdict::Leak, "it stays, and is not noticed".into())
+                }
+                Ok(false) => (Verdict::Held, "taken away".into()),
+                Err(why) => (
+                    Verdict::NotTried,
+                    format!("the control did not work: {why}"),
+                ),
+            },
         };
+        if is_there {
+            say(app, take_away).await?;
+        }
         attempts.push(attempt(connection, what, Attack::Leftover, verdict, answer));
     }
     Ok(attempts)
+}
+
+async fn is_noticed(app: &Client) -> Result<Result<bool, String>> {
+    match app.simple_query(&format!("{HAND_BACK}0)")).await {
+        Ok(messages) => Ok(Ok(messages.iter().any(|message| {
+            matches!(message, SimpleQueryMessage::Row(row) if row.get(1).is_some_and(|left| left != "{}"))
+        }))),
+        Err(error) => match refused(error)? {
+            Answer::Refused(refusal) => Ok(Err(said(&refusal))),
+            Answer::Rows(_) => Ok(Ok(false)),
+        },
+    }
 }

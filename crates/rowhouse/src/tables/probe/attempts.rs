@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use futures_util::TryStreamExt as _;
 
-use super::facts::{Table, Target, WayKind};
-use super::rows::{Slot, Values, Wish, insert, outside};
+use super::facts::{Reference, Table, Target, WayKind};
+use super::rows::{NO_RIGHT, Slot, Values, Wish, insert, outside};
 use super::stage::{Answer, Refusal, Stage, literal, refused};
 use super::{Attack, Attempt, Operation, Path, Prober, Verdict};
 use crate::error::Result;
@@ -32,6 +32,14 @@ pub(super) struct Shot {
     pub attacks: &'static [Attack],
     pub read_only: bool,
 }
+
+/// Whose rows are planted; the last two only where a tenant can have a second row.
+const PLANTED: [(usize, Slot); 4] = [
+    (OTHER, Slot::Shared),
+    (OWN, Slot::Shared),
+    (OTHER, Slot::Own),
+    (OWN, Slot::Own),
+];
 
 pub(super) const EVERY: &[Attack] = &[
     Attack::None,
@@ -86,11 +94,7 @@ impl Prober {
         table: &Arc<Table>,
         ways: &[super::facts::Way],
     ) -> Result<()> {
-        for (side, slot) in [
-            (OTHER, Slot::Shared),
-            (OWN, Slot::Shared),
-            (OTHER, Slot::Own),
-        ] {
+        for (side, slot) in PLANTED {
             let planted = self
                 .rows
                 .plant(&self.stage, target.oid, side, slot)
@@ -142,7 +146,11 @@ impl Prober {
             slot: Slot::Extra,
             reference: None,
         };
-        let values = match self.rows.fresh(&self.stage, table, wish).await? {
+        let learned = self.rows.remember(table.oid);
+        let settled = self.rows.settled(&self.stage, table, wish).await?;
+        let values = self.rows.fresh(&self.stage, table, wish).await?;
+        self.rows.put_back(table.oid, learned);
+        let values = match settled.and(values) {
             Ok(values) => values,
             Err(reason) => {
                 self.untried(target, path, object, Operation::Insert, EVERY, &reason);
@@ -191,36 +199,20 @@ impl Prober {
             if !leads_to_tenants || only_tenant || reference.parent == target.oid {
                 continue;
             }
-            let mut statements = Vec::new();
-            let mut failed = self
-                .rows
-                .plant(&self.stage, reference.parent, OTHER, Slot::Own)
-                .await?
-                .err();
-            for side in [OWN, OTHER] {
-                let wish = Wish {
-                    side,
-                    slot: Slot::Extra,
-                    reference: Some((reference, OTHER, Slot::Own)),
-                };
-                match self.rows.fresh(&self.stage, table, wish).await? {
-                    Ok(values) => statements.push(insert(table, &values)),
-                    Err(reason) => failed = Some(reason),
-                }
-            }
             let what = format!("{} ({})", table.name, reference.name);
-            let (Some(control), Some(sql), None) =
-                (statements.pop(), statements.pop(), failed.as_ref())
-            else {
-                self.untried(
-                    target,
-                    Path::Table,
-                    &what,
-                    Operation::Reference,
-                    ONLY_OTHER,
-                    failed.as_deref().unwrap_or("no row could be made"),
-                );
-                continue;
+            let (sql, control) = match self.referring(table, reference, tenant).await? {
+                Ok(statements) => statements,
+                Err(reason) => {
+                    self.untried(
+                        target,
+                        Path::Table,
+                        &what,
+                        Operation::Reference,
+                        ONLY_OTHER,
+                        &reason,
+                    );
+                    continue;
+                }
             };
             let shot = Shot {
                 path: Path::Table,
@@ -235,6 +227,48 @@ impl Prober {
             self.shoot(target, &shot).await?;
         }
         Ok(())
+    }
+
+    /// A row of the attacker's that refers to the other side's own parent, and the same of the other side's.
+    async fn referring(
+        &mut self,
+        table: &Arc<Table>,
+        reference: &Reference,
+        tenant: Option<i16>,
+    ) -> Result<Result<(String, String), String>> {
+        let planted = self
+            .rows
+            .plant(&self.stage, reference.parent, OTHER, Slot::Own)
+            .await?;
+        if let Err(reason) = planted {
+            return Ok(Err(reason));
+        }
+        let wish = |side| Wish {
+            side,
+            slot: Slot::Extra,
+            reference: Some((reference, OTHER, Slot::Own)),
+        };
+        let learned = self.rows.remember(table.oid);
+        let settled = self.rows.settled(&self.stage, table, wish(OTHER)).await?;
+        let theirs = self.rows.fresh(&self.stage, table, wish(OTHER)).await?;
+        let own = self.rows.fresh(&self.stage, table, wish(OWN)).await?;
+        self.rows.put_back(table.oid, learned);
+        if let Err(reason) = settled {
+            return Ok(Err(reason));
+        }
+        let (theirs, own) = match (theirs, own) {
+            (Ok(theirs), Ok(own)) => (theirs, own),
+            (Err(reason), _) | (_, Err(reason)) => return Ok(Err(reason)),
+        };
+        let is_named = reference
+            .columns
+            .iter()
+            .all(|number| Some(*number) == tenant || own.contains_key(number));
+        Ok(if is_named {
+            Ok((insert(table, &own), insert(table, &theirs)))
+        } else {
+            Err("the login has no right to say what the row refers to".into())
+        })
     }
 
     /// The partitions, by name: the one that holds the planted rows in every way, the others by what is in them.
@@ -423,7 +457,7 @@ impl Prober {
         let works = match control {
             Ok(answer) if answer.has_rows() => None,
             Ok(Answer::Refused(refusal)) if refusal.state == "42501" && refusal.message.starts_with("permission denied") => {
-                Some("the login has no right to do it to its own rows either".to_owned())
+                Some(NO_RIGHT.to_owned())
             }
             Ok(answer) => Some(format!("the control did not work: {answer}")),
             Err(refusal) => Some(format!("the other tenant could not be entered: {}", said(&refusal))),
@@ -694,8 +728,8 @@ impl Shot {
 pub(super) struct Aim {
     /// The other side's.
     pub other: String,
-    /// The attacker's.
-    own: String,
+    /// One row of each side's, whose key the other does not have.
+    movable: [String; 2],
     /// What the owner asks to see whether the other side's rows are what they were.
     truth: Option<String>,
     tenant: String,
@@ -706,28 +740,41 @@ impl Aim {
     fn at(prober: &Prober, target: &Target, table: &Table) -> Option<Self> {
         let tenant = target.tenant.clone()?;
         let tenants = [OWN, OTHER].map(|side| literal(&prober.stage.sides[side].tenant));
-        // A canary's rows are all ours; among a tenant's that is there, the key tells.
-        let keys = if prober.stage.is_ours {
-            String::new()
-        } else {
-            let planted = [
-                (OTHER, Slot::Shared),
-                (OWN, Slot::Shared),
-                (OTHER, Slot::Own),
-            ];
-            let named: Vec<String> = planted
-                .iter()
-                .filter_map(|(side, slot)| prober.rows.planted(target.oid, *side, *slot))
-                .map(|values| by_key(table, values))
-                .collect::<Option<_>>()?;
-            format!(" and ({})", named.join(" or "))
+        // By their keys, where these are known. A canary's rows are all ours.
+        let named: Option<Vec<String>> = PLANTED
+            .iter()
+            .filter_map(|(side, slot)| prober.rows.planted(target.oid, *side, *slot))
+            .map(|values| by_key(table, values))
+            .collect();
+        // What is moved must not meet a row of the same key.
+        let movable = [OWN, OTHER].map(|side| {
+            prober
+                .rows
+                .planted(target.oid, side, Slot::Own)
+                .and_then(|values| by_key(table, values))
+        });
+        let keys = match named {
+            Some(named) => format!(" and ({})", named.join(" or ")),
+            None if prober.stage.is_ours => String::new(),
+            None => return None,
         };
         let other = format!("{tenant} = {}{keys}", tenants[OTHER]);
+        let movable = [OWN, OTHER].map(|side| {
+            movable[side].as_ref().map_or_else(
+                || format!("{tenant} = {}{keys}", tenants[side]),
+                |key| format!("{tenant} = {} and {key}", tenants[side]),
+            )
+        });
         Some(Self {
-            own: format!("{tenant} = {}{keys}", tenants[OWN]),
+            movable,
             truth: Some(format!(
-                "select md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from {} t where {other}",
-                table.name
+                "select md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from {} t where {}",
+                table.name,
+                if prober.stage.is_ours {
+                    format!("{tenant} = {}", tenants[OTHER])
+                } else {
+                    other.clone()
+                }
             )),
             other,
             tenant,
@@ -752,7 +799,8 @@ impl Aim {
             attacks,
             read_only: false,
         };
-        let (tenant, other, own) = (&self.tenant, &self.other, &self.own);
+        let (tenant, other) = (&self.tenant, &self.other);
+        let [own, theirs] = &self.movable;
         let writable = table
             .columns
             .iter()
@@ -788,10 +836,10 @@ impl Aim {
             shot(
                 Operation::Move,
                 format!(
-                    "update {object} set {tenant} = {} where {other}",
+                    "update {object} set {tenant} = {} where {theirs}",
                     self.tenants[OWN]
                 ),
-                Some((rewrite(other), OTHER)),
+                Some((rewrite(theirs), OTHER)),
                 ONLY_OTHER,
             ),
             shot(

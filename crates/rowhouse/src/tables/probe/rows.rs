@@ -28,13 +28,15 @@ pub(super) type Values = BTreeMap<i16, String>;
 
 /// What was learned of a table from the rows that it refused.
 #[derive(Default, Clone)]
-struct Learned {
+pub(super) struct Learned {
     /// Which candidate to take.
     taken: BTreeMap<i16, usize>,
     /// Columns that want a value although the catalogue does not say so.
     wanted: BTreeSet<i16>,
     /// Foreign keys likewise.
     keys: BTreeSet<String>,
+    /// Nothing but a key that begins with the tenant may be the same on both sides: something else is unique, elsewhere.
+    distinct: bool,
 }
 
 pub(super) struct Rows {
@@ -55,6 +57,7 @@ pub(super) struct Wish<'a> {
     pub reference: Option<(&'a Reference, usize, Slot)>,
 }
 
+pub(super) const NO_RIGHT: &str = "the login has no right to do it to its own rows either";
 const TRIES: usize = 40;
 const DEPTH: usize = 8;
 
@@ -170,7 +173,7 @@ impl Rows {
                 }
                 Answer::Refused(refusal) => {
                     stage
-                        .say("rollback to savepoint planting; release planting")
+                        .say("rollback to savepoint planting; release savepoint planting")
                         .await?;
                     last = format!("{} {}", refusal.state, refusal.message);
                     if as_app && (refusal.state == "42501" || refusal.state.starts_with("RH")) {
@@ -204,6 +207,57 @@ impl Rows {
             });
             values
         }))
+    }
+
+    /// The same, for a row that was seen to go in: `goes` tries one. What was learned is for this row only.
+    pub async fn settled(
+        &mut self,
+        stage: &Stage,
+        table: &Arc<Table>,
+        wish: Wish<'_>,
+    ) -> Result<Result<(), String>> {
+        let mut last = "no row could be made".to_owned();
+        for _ in 0..TRIES {
+            let values = match self.fresh(stage, table, wish).await? {
+                Ok(values) => values,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            let text = format!(
+                "savepoint planting; {}; {}",
+                stage.become_side(wish.side),
+                insert(table, &values)
+            );
+            let answer = stage.say(&text).await?;
+            stage
+                .say("rollback to savepoint planting; release savepoint planting")
+                .await?;
+            match answer {
+                Answer::Rows(_) => return Ok(Ok(())),
+                Answer::Refused(refusal) => {
+                    last = format!(
+                        "the control did not work: {} {}",
+                        refusal.state, refusal.message
+                    );
+                    if refusal.state == "42501" && refusal.message.starts_with("permission denied") {
+                        last = NO_RIGHT.into();
+                        break;
+                    }
+                    if !self.learn(table, &refusal) {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(Err(last))
+    }
+
+    /// What was learned of a table, to be put back.
+    pub fn remember(&mut self, oid: u32) -> Learned {
+        self.learned.entry(oid).or_default().clone()
+    }
+
+    pub fn put_back(&mut self, oid: u32, learned: Learned) {
+        self.learned.insert(oid, learned);
     }
 
     async fn draft(
@@ -262,6 +316,8 @@ impl Rows {
             }
             let parents = match asked {
                 Some((_, side, slot)) => (side, slot),
+                // A key that is made of references alone is a new one only with a new parent.
+                None if in_key_of_references(table, reference, tenant) => (wish.side, wish.slot),
                 None => (wish.side, Slot::Shared),
             };
             let found =
@@ -368,11 +424,19 @@ impl Rows {
                     .flat_map(|check| check.columns.iter().copied())
                     .collect();
                 // No partition takes it: by what it is divided, keys tell.
-                let columns = if named.is_empty() {
+                let columns = if named.is_empty() && constraint.is_empty() {
                     table
                         .keys
                         .iter()
                         .flat_map(|key| key.columns.iter().copied())
+                        .collect()
+                } else if named.is_empty() {
+                    // Of another table, that a trigger writes.
+                    table
+                        .columns
+                        .iter()
+                        .filter(|column| column.not_null)
+                        .map(|column| column.number)
                         .collect()
                 } else {
                     named
@@ -380,6 +444,10 @@ impl Rows {
                 next(learned, table, &columns)
             }
             // A value that does not fit its type: whose, is not said.
+            "23505" if !learned.distinct => {
+                learned.distinct = true;
+                true
+            }
             state if state.starts_with("22") => {
                 let all: Vec<i16> = table.columns.iter().map(|column| column.number).collect();
                 next(learned, table, &all)
@@ -404,7 +472,8 @@ impl Rows {
         // The same on both sides where every key that it is part of begins with the tenant.
         let may_overlap = keys
             .iter()
-            .all(|key| tenant.is_some_and(|tenant| key.columns.contains(&tenant)));
+            .all(|key| tenant.is_some_and(|tenant| key.columns.contains(&tenant)))
+            && !(learned.distinct && keys.is_empty());
         let of_side = u32::try_from(wish.side).unwrap_or(0);
         let place = match wish.slot {
             Slot::Shared if may_overlap => 0,
@@ -417,25 +486,27 @@ impl Rows {
             .into_iter()
             .nth(taken)
             .flatten()
-            .unwrap_or_else(|| self.own_value(column, place))
+            .unwrap_or_else(|| self.own_value(table, column, place))
     }
 
     /// A value that no other row here has, as far as the type goes.
-    fn own_value(&self, column: &Column, place: u32) -> String {
+    fn own_value(&self, table: &Table, column: &Column, place: u32) -> String {
         let nonce = self.nonce;
+        let (relation, number) = (table.oid & 0xffff, column.number);
         match column.base.as_str() {
-            "uuid" => format!("'{nonce:08x}-ca4a-4000-8000-{place:012x}'"),
+            "uuid" => format!("'{nonce:08x}-{relation:04x}-4000-8000-{number:04x}{place:08x}'"),
             "int2" => (30_000 + place).to_string(),
             "int4" => (1_900_000_000 + nonce % 10_000_000 * 10 + place).to_string(),
             "int8" => (8_000_000_000_000_000_000 + u64::from(nonce) * 16 + u64::from(place)).to_string(),
             "numeric" | "float4" | "float8" => (1 + place).to_string(),
             "text" | "varchar" | "bpchar" | "citext" | "name" => {
-                let text = format!("canary{nonce:08x}{place}");
+                let text = format!("canary{relation:04x}{number:x}{nonce:08x}{place}");
                 let length = column.length.unwrap_or(text.len());
                 let start = text.len().saturating_sub(length);
                 format!("'{}'", &text[start..])
             }
-            "bytea" => format!("'\\x{nonce:08x}{place:02x}'"),
+            // As long as a SHA-256.
+            "bytea" => format!("'\\x{}'", format!("{nonce:08x}{relation:04x}{place:04x}").repeat(4)),
             "date" => format!("current_date + {place}"),
             "timestamp" | "timestamptz" => format!("now() + interval '{place} seconds'"),
             "bool" => "false".into(),
@@ -458,6 +529,19 @@ impl Rows {
             },
         }
     }
+}
+
+fn in_key_of_references(table: &Table, reference: &Reference, tenant: Option<i16>) -> bool {
+    let refers = |number: &i16| {
+        table
+            .references
+            .iter()
+            .any(|other| other.columns.contains(number))
+    };
+    table.keys.iter().any(|key| {
+        let mut others = key.columns.iter().filter(|number| Some(**number) != tenant);
+        others.clone().any(|number| reference.columns.contains(number)) && others.all(refers)
+    })
 }
 
 /// It comes to a value without one being named.
