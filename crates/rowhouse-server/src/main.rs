@@ -25,6 +25,7 @@ mod openapi;
 mod output;
 mod page;
 mod ping;
+mod probe;
 mod resources;
 mod router;
 mod seed;
@@ -74,6 +75,9 @@ enum Command {
         /// Port of the HTTP service
         #[arg(long)]
         port: Option<u16>,
+        /// Probe the wall at this interval, and soon after it was changed (0: never)
+        #[arg(long, value_name = "S")]
+        probe_every: Option<u64>,
     },
     /// Build or complete the wall in a database
     Migrate {
@@ -102,6 +106,8 @@ enum Command {
     /// The tables behind the wall
     #[command(subcommand)]
     Tables(Tables),
+    /// Attack the wall of a live database, ours or not, as its own login would, and say what held
+    Probe(Box<probe::Arguments>),
     /// A minute with the wall: two tenants, one query, the attacks and how they end
     Tour,
     /// Print a ticket, for `select rowhouse.enter('..')` in any client, or as a bearer of the HTTP service
@@ -199,11 +205,16 @@ enum AccessArgument {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;
+    // Its 1 says that something was found.
+    let not_done = match cli.command {
+        Command::Probe(_) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    };
     match start(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             complain(&error, json);
-            ExitCode::FAILURE
+            not_done
         }
     }
 }
@@ -221,22 +232,43 @@ fn complain(error: &Error, json: bool) {
     }
 }
 
-fn start(cli: Cli) -> Result<()> {
+fn start(cli: Cli) -> Result<ExitCode> {
     let mut settings = Settings::load(cli.config.as_deref())?;
     // A command's last word is its error; only a service has a log to be read.
     let service = matches!(cli.command, Command::Up { .. } | Command::Serve { .. });
     logs::start(if service { &settings.log } else { "off" })?;
-    if let Command::Up { port: Some(port) } | Command::Serve { port: Some(port) } = cli.command {
+    if let Command::Up { port: Some(port) }
+    | Command::Serve {
+        port: Some(port), ..
+    } = cli.command
+    {
         settings.port = port;
+    }
+    if let Command::Serve {
+        probe_every: Some(every),
+        ..
+    } = cli.command
+    {
+        settings.probe_every = every;
     }
     tokio::runtime::Runtime::new()
         .map_err(|error| Error::Config(format!("cannot start: {error}")))?
         .block_on(run(cli, settings))
 }
 
-async fn run(cli: Cli, mut settings: Settings) -> Result<()> {
+async fn run(cli: Cli, settings: Settings) -> Result<ExitCode> {
+    if let Command::Probe(arguments) = cli.command {
+        return probe::run(&cli.target, &settings, *arguments, Output { json: cli.json }).await;
+    }
+    do_it(cli, settings).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The commands that are done, or not.
+async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
     let (target, out) = (&cli.target, Output { json: cli.json });
     match cli.command {
+        Command::Probe(_) => Ok(()), // run
         Command::Up { .. } => {
             settings.take_database(target.database.clone());
             up::run(
