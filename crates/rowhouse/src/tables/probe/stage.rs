@@ -383,13 +383,16 @@ impl Stage {
             Err(error) if error.as_db_error().is_some() => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        Ok(rows
-            .iter()
-            .filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => row.get(0).map(ToOwned::to_owned),
-                _ => None,
-            })
-            .next_back())
+        // Of the last statement, also when it found nothing.
+        let (mut last, mut seen) = (None, None);
+        for message in &rows {
+            match message {
+                SimpleQueryMessage::Row(row) => seen = row.get(0).map(ToOwned::to_owned),
+                SimpleQueryMessage::CommandComplete(_) => last = seen.take(),
+                _ => {}
+            }
+        }
+        Ok(last)
     }
 }
 
