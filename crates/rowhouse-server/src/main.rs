@@ -258,7 +258,13 @@ fn start(cli: Cli) -> Result<ExitCode> {
 
 async fn run(cli: Cli, settings: Settings) -> Result<ExitCode> {
     if let Command::Probe(arguments) = cli.command {
-        return probe::run(&cli.target, &settings, *arguments, Output { json: cli.json }).await;
+        return probe::run(
+            &cli.target,
+            &settings,
+            *arguments,
+            Output { json: cli.json },
+        )
+        .await;
     }
     do_it(cli, settings).await?;
     Ok(ExitCode::SUCCESS)

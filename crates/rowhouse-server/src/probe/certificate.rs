@@ -45,7 +45,9 @@ impl Form {
     fn tail(self, public_key: &str, signature: &str) -> String {
         match self {
             Self::Json => {
-                format!(",\n  \"public_key\": \"{public_key}\",\n  \"signature\": \"{signature}\"\n}}\n")
+                format!(
+                    ",\n  \"public_key\": \"{public_key}\",\n  \"signature\": \"{signature}\"\n}}\n"
+                )
             }
             Self::Page => format!(
                 "<p>Signed (Ed25519) by <code>{public_key}</code>:<br><code>{signature}</code></p>\n</main></body></html>\n"
@@ -57,7 +59,8 @@ impl Form {
 /// What the JSON says: the report, and of which kind it is.
 #[derive(Serialize, Deserialize)]
 struct Certificate {
-    certificate: String,
+    #[serde(rename = "certificate")]
+    kind: String,
     version: u32,
     #[serde(flatten)]
     report: Report,
@@ -138,7 +141,7 @@ pub fn write(form: Form, file: &Path, key: &SigningKey, report: &Report) -> Resu
 
 fn signed(form: Form, key: &SigningKey, report: &Report) -> Result<String> {
     let certificate = Certificate {
-        certificate: "rowhouse probe".into(),
+        kind: "rowhouse probe".into(),
         version: 1,
         report: report.clone(),
     };
@@ -174,8 +177,7 @@ pub struct Checked {
 /// Verifies a file against the key that is believed: the one that is named, or the one in `key`.
 pub fn check(file: &Path, key: &KeyFile, believed: Option<&str>) -> Result<Checked> {
     let form = Form::of(file)?;
-    let cannot =
-        |error| Error::Config(format!("{} cannot be read: {error}", file.display()));
+    let cannot = |error| Error::Config(format!("{} cannot be read: {error}", file.display()));
     if std::fs::metadata(file).map_err(cannot)?.len() > LARGEST {
         return Err(Error::Config(format!("{} is too large", file.display())));
     }
@@ -231,7 +233,9 @@ fn verify(form: Form, bytes: &[u8], believed: &str) -> Result<(String, Report), 
     let named = Some(public_key.to_owned());
     if public_key != believed {
         return Err((
-            format!("it is signed by another key, {public_key}; if you believe that one: --public-key {public_key}"),
+            format!(
+                "it is signed by another key, {public_key}; if you believe that one: --public-key {public_key}"
+            ),
             named,
         ));
     }
@@ -377,8 +381,7 @@ mod tests {
 
     use super::*;
 
-    const HOSTILE: &str =
-        "x\"</script><script>alert(1)</script>\u{202e}\n,\"signature\": \"00\"}";
+    const HOSTILE: &str = "x\"</script><script>alert(1)</script>\u{202e}\n,\"signature\": \"00\"}";
 
     fn report() -> Report {
         Report {

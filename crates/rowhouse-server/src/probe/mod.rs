@@ -22,7 +22,6 @@ pub use job::{owner_url, spawn};
 
 /// What `probe` takes.
 #[derive(clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct Arguments {
     /// Only say what would be done
     #[arg(long)]
@@ -45,8 +44,13 @@ pub struct Arguments {
     /// Connection URL of the login that attacks, for what only its own session shows
     #[arg(long, value_name = "URL")]
     app_url: Option<String>,
-    /// SQL that opens the attacker's context, in a database without Rowhouse: "set app.current_org_id = '1'"
-    #[arg(long, value_name = "SQL", requires = "as_b", conflicts_with = "tenant_a_url")]
+    /// SQL that opens the attacker's context, in a database without Rowhouse, such as `set app.org = '1'`
+    #[arg(
+        long,
+        value_name = "SQL",
+        requires = "as_b",
+        conflicts_with = "tenant_a_url"
+    )]
     as_a: Option<String>,
     /// SQL that opens the context of the tenant whose rows it is after
     #[arg(long, value_name = "SQL", requires = "as_a")]

@@ -24,7 +24,10 @@ pub fn plan(plan: &Plan) -> String {
     );
     for (what, names) in [
         ("Triggers that will run, and be rolled back", &plan.triggers),
-        ("Of these, those that say NOTIFY: it is not sent", &plan.notify),
+        (
+            "Of these, those that say NOTIFY: it is not sent",
+            &plan.notify,
+        ),
         (
             "Of these, those that reach outside, which no rollback undoes: their tables are left out",
             &plan.reach_out,
@@ -76,7 +79,14 @@ pub fn report(report: &Report, colours: bool) -> String {
         }
     };
     let mut page = table(
-        &["VERDICT", "RELATION", "CLASS", "ATTEMPTS", "LEAKS", "NOT TRIED"],
+        &[
+            "VERDICT",
+            "RELATION",
+            "CLASS",
+            "ATTEMPTS",
+            "LEAKS",
+            "NOT TRIED",
+        ],
         report.relations.iter().map(|relation| {
             vec![
                 word(relation.verdict).into(),
@@ -137,7 +147,15 @@ pub fn report(report: &Report, colours: bool) -> String {
 /// Earlier runs.
 pub fn history(past: &[Past]) -> String {
     table(
-        &["AT", "VERDICT", "ATTEMPTS", "LEAKS", "NOT TRIED", "SECONDS", "CATALOGUE"],
+        &[
+            "AT",
+            "VERDICT",
+            "ATTEMPTS",
+            "LEAKS",
+            "NOT TRIED",
+            "SECONDS",
+            "CATALOGUE",
+        ],
         past.iter().map(|line| {
             vec![
                 format!("{:.0}", line.at),
@@ -168,6 +186,9 @@ pub fn checked(checked: &Checked) -> String {
             report.not_tried,
             report.relations.len()
         ),
-        _ => format!("Refused: {}.", checked.why.as_deref().unwrap_or("it is not valid")),
+        _ => format!(
+            "Refused: {}.",
+            checked.why.as_deref().unwrap_or("it is not valid")
+        ),
     }
 }

@@ -63,7 +63,13 @@ fn named(name: &str, class: &str) -> Target {
     }
 }
 
-fn attempt(target: &Target, object: &str, attack: Attack, verdict: Verdict, answer: String) -> Attempt {
+fn attempt(
+    target: &Target,
+    object: &str,
+    attack: Attack,
+    verdict: Verdict,
+    answer: String,
+) -> Attempt {
     Attempt {
         relation: target.name.clone(),
         path: if target.class == "registry" {
@@ -101,13 +107,19 @@ impl Prober {
                 if self.stage.say(&sql).await?.has_rows() {
                     (Verdict::Held, "0 rows".into())
                 } else {
-                    (Verdict::NotTried, "no row is in it that is not planted".into())
+                    (
+                        Verdict::NotTried,
+                        "no row is in it that is not planted".into(),
+                    )
                 }
             }
             Answer::Refused(refusal) if was_read => (Verdict::Held, said(&refusal)),
             Answer::Refused(refusal) => (
                 Verdict::NotTried,
-                format!("the control did not work, and it was refused: {}", said(&refusal)),
+                format!(
+                    "the control did not work, and it was refused: {}",
+                    said(&refusal)
+                ),
             ),
         };
         let made = Attempt {
@@ -152,7 +164,9 @@ impl Prober {
                 ),
                 _ => format!("select from {name} limit 1"),
             };
-            let control = self.behind(&format!("{}; {sql}", self.stage.leave())).await?;
+            let control = self
+                .behind(&format!("{}; {sql}", self.stage.leave()))
+                .await?;
             let mut attempts = Vec::new();
             for attack in [Attack::None, Attack::Other] {
                 let opened = self.stage.become_attacker(attack).unwrap_or_default();
@@ -164,9 +178,7 @@ impl Prober {
                             "it is empty, and the login may read it".into(),
                         ),
                         Ok(Answer::Rows(0)) => (Verdict::Held, "0 rows".into()),
-                        Ok(Answer::Rows(_)) => {
-                            (Verdict::Leak, "a row that is not its own".into())
-                        }
+                        Ok(Answer::Rows(_)) => (Verdict::Leak, "a row that is not its own".into()),
                         Ok(Answer::Refused(refusal)) => (Verdict::Held, said(&refusal)),
                         Err(refusal) => (
                             Verdict::NotTried,
@@ -207,7 +219,10 @@ impl Prober {
             .await?;
         let own = say(
             app,
-            &format!("begin; set local role {}; rollback", ident(&self.stage.login)),
+            &format!(
+                "begin; set local role {}; rollback",
+                ident(&self.stage.login)
+            ),
         )
         .await?;
         say(app, "rollback").await?;

@@ -12,7 +12,7 @@ use super::facts::{Reference, Table, Target, WayKind};
 use super::rows::{NO_RIGHT, Slot, Values, Wish, insert, outside};
 use super::stage::{Answer, Refusal, Stage, literal, refused};
 use super::{Attack, Attempt, Operation, Path, Prober, Verdict};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The attacker's side and the other one.
 pub(super) const OWN: usize = 0;
@@ -64,16 +64,25 @@ impl Prober {
     }
 
     async fn in_one_transaction(&mut self, target: &Target) -> Result<()> {
-        let table = self.rows.facts.table(&self.stage.client, target.oid).await?;
+        let table = match self.rows.facts.table(&self.stage.client, target.oid).await {
+            Ok(table) => table,
+            Err(Error::Schema(why)) => {
+                self.nothing(target, &why);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let ways = self.rows.facts.ways(&self.stage.client, target.oid).await?;
         if target.class == "shared" {
             return self.shared(target, &table).await;
         }
         if let Some(trigger) = table.reaches_out() {
-            return self.nothing(target, &outside(&table.name, &trigger.function));
+            self.nothing(target, &outside(&table.name, &trigger.function));
+            return Ok(());
         }
         if target.tenant.is_none() {
-            return self.nothing(target, "which column holds the tenant was not recognised");
+            self.nothing(target, "which column holds the tenant was not recognised");
+            return Ok(());
         }
         self.stage.begin().await?;
         let tried = self.inside(target, &table, &ways).await;
@@ -95,10 +104,7 @@ impl Prober {
         ways: &[super::facts::Way],
     ) -> Result<()> {
         for (side, slot) in PLANTED {
-            let planted = self
-                .rows
-                .plant(&self.stage, target.oid, side, slot)
-                .await?;
+            let planted = self.rows.plant(&self.stage, target.oid, side, slot).await?;
             match planted {
                 Ok(()) => {}
                 Err(_) if slot == Slot::Own => {} // a table with one row a tenant
@@ -106,7 +112,11 @@ impl Prober {
             }
         }
         let Some(aim) = Aim::at(self, target, table) else {
-            return self.nothing(target, "the planted rows cannot be told from those that are there");
+            self.nothing(
+                target,
+                "the planted rows cannot be told from those that are there",
+            );
+            return Ok(());
         };
         self.try_table(target, table, &aim).await?;
         self.try_references(target, table).await?;
@@ -182,16 +192,16 @@ impl Prober {
     }
 
     /// A row of one's own that refers to the other side's.
-    async fn try_references(
-        &mut self,
-        target: &Target,
-        table: &Arc<Table>,
-    ) -> Result<()> {
-        let tenant = target.tenant.as_deref().and_then(|name| table.number_of(name));
+    async fn try_references(&mut self, target: &Target, table: &Arc<Table>) -> Result<()> {
+        let tenant = target
+            .tenant
+            .as_deref()
+            .and_then(|name| table.number_of(name));
         for reference in &table.references {
-            let leads_to_tenants = self.rows.target(reference.parent).is_some_and(|parent| {
-                parent.tenant.is_some() && parent.class != "shared"
-            });
+            let leads_to_tenants = self
+                .rows
+                .target(reference.parent)
+                .is_some_and(|parent| parent.tenant.is_some() && parent.class != "shared");
             let only_tenant = reference
                 .columns
                 .iter()
@@ -311,7 +321,14 @@ impl Prober {
     async fn existing(&mut self, target: &Target, table: &Table, reason: &str) -> Result<()> {
         for operation in Operation::ALL {
             if *operation != Operation::Read {
-                self.untried(target, Path::Table, &target.name, *operation, ONLY_OTHER, reason);
+                self.untried(
+                    target,
+                    Path::Table,
+                    &target.name,
+                    *operation,
+                    ONLY_OTHER,
+                    reason,
+                );
             }
         }
         self.try_existing(target, Path::Table, &target.name).await?;
@@ -344,13 +361,16 @@ impl Prober {
                     format!("{}; {sql}", self.stage.become_side(OTHER)),
                 )
             }
-            (None, false) => return self.nothing(target, "no row could be made"),
+            (None, false) => {
+                self.nothing(target, "no row could be made");
+                return Ok(());
+            }
         };
         let is_there = self.behind(&control).await?;
         if !is_there.has_rows() {
             let reason = match is_there {
                 Answer::Rows(_) => "no planted row is in it, and it is empty".to_owned(),
-                refused => format!("the control did not work: {refused}"),
+                refused @ Answer::Refused(_) => format!("the control did not work: {refused}"),
             };
             self.untried(
                 target,
@@ -381,7 +401,8 @@ impl Prober {
     /// Shared reference data: everybody reads it, nobody writes it.
     async fn shared(&mut self, target: &Target, table: &Table) -> Result<()> {
         let Some(column) = table.columns.iter().find(|column| !column.generated) else {
-            return self.nothing(target, "it has no column");
+            self.nothing(target, "it has no column");
+            return Ok(());
         };
         self.stage.begin().await?;
         let (name, column) = (&table.name, &column.name);
@@ -394,10 +415,7 @@ impl Prober {
                 Operation::Update,
                 format!("update {name} set {column} = {column} where false"),
             ),
-            (
-                Operation::Delete,
-                format!("delete from {name} where false"),
-            ),
+            (Operation::Delete, format!("delete from {name} where false")),
         ] {
             // Rights are looked at before rows: it is enough that the statement may run.
             let control = format!("{}; {sql}", self.stage.leave());
@@ -456,11 +474,16 @@ impl Prober {
         let control = self.one(&opened, sql, shot.is_copy()).await?;
         let works = match control {
             Ok(answer) if answer.has_rows() => None,
-            Ok(Answer::Refused(refusal)) if refusal.state == "42501" && refusal.message.starts_with("permission denied") => {
+            Ok(Answer::Refused(refusal))
+                if refusal.state == "42501" && refusal.message.starts_with("permission denied") =>
+            {
                 Some(NO_RIGHT.to_owned())
             }
             Ok(answer) => Some(format!("the control did not work: {answer}")),
-            Err(refusal) => Some(format!("the other tenant could not be entered: {}", said(&refusal))),
+            Err(refusal) => Some(format!(
+                "the other tenant could not be entered: {}",
+                said(&refusal)
+            )),
         };
         if let Some(reason) = works {
             self.untried(
@@ -525,14 +548,11 @@ impl Prober {
     }
 
     /// The statement, and whether what it wrote did not reach the other side.
-    async fn judged(
-        &self,
-        opened: &str,
-        shot: &Shot,
-    ) -> Result<Result<(Answer, bool), Refusal>> {
+    async fn judged(&self, opened: &str, shot: &Shot) -> Result<Result<(Answer, bool), Refusal>> {
         let before = self.truth(shot).await?;
         let stage = &self.stage;
-        if let Answer::Refused(refusal) = stage.say(&format!("savepoint attempt; {opened}")).await? {
+        if let Answer::Refused(refusal) = stage.say(&format!("savepoint attempt; {opened}")).await?
+        {
             back(stage).await?;
             return Ok(Err(refusal));
         }
@@ -561,11 +581,7 @@ impl Prober {
     }
 
     /// Prepared and executed in the other tenant, executed again in one's own: the plan is the one of before.
-    async fn leftover(
-        &self,
-        opened: &str,
-        shot: &Shot,
-    ) -> Result<Result<(Answer, bool), Refusal>> {
+    async fn leftover(&self, opened: &str, shot: &Shot) -> Result<Result<(Answer, bool), Refusal>> {
         let stage = &self.stage;
         let before = self.truth(shot).await?;
         let prepare = format!(
@@ -592,7 +608,9 @@ impl Prober {
             },
         };
         back(stage).await?;
-        stage.say("savepoint attempt; deallocate rowhouse_probe").await?;
+        stage
+            .say("savepoint attempt; deallocate rowhouse_probe")
+            .await?;
         back(stage).await?;
         Ok(made)
     }
@@ -612,7 +630,8 @@ impl Prober {
         copy: bool,
     ) -> Result<Result<Answer, Refusal>> {
         let stage = &self.stage;
-        if let Answer::Refused(refusal) = stage.say(&format!("savepoint attempt; {opened}")).await? {
+        if let Answer::Refused(refusal) = stage.say(&format!("savepoint attempt; {opened}")).await?
+        {
             back(stage).await?;
             return Ok(Err(refusal));
         }
@@ -644,11 +663,17 @@ impl Prober {
     }
 
     /// Nothing of a table could be tried.
-    fn nothing(&mut self, target: &Target, reason: &str) -> Result<()> {
+    fn nothing(&mut self, target: &Target, reason: &str) {
         for operation in Operation::ALL {
-            self.untried(target, Path::Table, &target.name, *operation, ONLY_OTHER, reason);
+            self.untried(
+                target,
+                Path::Table,
+                &target.name,
+                *operation,
+                ONLY_OTHER,
+                reason,
+            );
         }
-        Ok(())
     }
 }
 
@@ -684,16 +709,16 @@ fn judge(operation: Operation, answer: &Answer, harmless: bool) -> (Verdict, Str
         ),
         Answer::Rows(_) => (Verdict::Leak, answer.to_string()),
         Answer::Refused(refusal) => {
-            let by_the_wall = match refusal.state.as_str() {
-                // Cancelled, no memory, no room, too busy, a deadlock: nothing is known.
-                "55P03" | "40P01" | "40001" => false,
-                state if state.starts_with("57") || state.starts_with("53") || state.starts_with("58") => false,
-                // A key that is taken, a CHECK: the wall was passed, or not reached.
-                "23503" => operation == Operation::Reference,
-                state if state.starts_with("23") => false,
-                state if state.starts_with("42") && state != "42501" && state != "42704" => false,
-                _ => true,
-            };
+            let state = refusal.state.as_str();
+            // A right, a policy, a view's CHECK OPTION; a setting that is not there, or is no tenant's id; what a function
+            // of the wall raises: Rowhouse's, plpgsql's, or states of somebody's own. Everything else (a timeout, a key that
+            // is taken, an aborted transaction) says nothing.
+            let by_the_wall = matches!(state, "42501" | "42704" | "44000")
+                || ["22", "28", "P0"]
+                    .iter()
+                    .any(|class| state.starts_with(class))
+                || state.starts_with(|c: char| c.is_ascii_uppercase() && !"FHPX".contains(c))
+                || state == "23503" && operation == Operation::Reference;
             if by_the_wall {
                 (Verdict::Held, said(refusal))
             } else {
@@ -809,7 +834,8 @@ impl Aim {
             .or_else(|| table.columns.iter().find(|column| column.may_update))
             .or_else(|| table.columns.first())
             .map_or("tableoid", |column| column.name.as_str());
-        let rewrite = |found: &str| format!("update {object} set {writable} = {writable} where {found}");
+        let rewrite =
+            |found: &str| format!("update {object} set {writable} = {writable} where {found}");
         // Whoever reads a column to find the row has what is written checked as a reader, too: so this one reads none.
         let blind = |tenant_after: &str| {
             format!(

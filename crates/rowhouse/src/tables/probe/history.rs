@@ -90,10 +90,10 @@ pub async fn due(owner: &mut Owner, every: u64) -> Result<bool> {
         .client()
         .query_typed_one(
             "select coalesce((
-               select created_at <= clock_timestamp() - make_interval(secs => $1) or catalogue_hash <> $2
+               select created_at <= clock_timestamp() - make_interval(secs => $1::bigint) or catalogue_hash <> $2
                from rowhouse.probes order by created_at desc, id desc limit 1), true)",
             &[
-                (&(every.min(1 << 40) as f64), Type::FLOAT8),
+                (&i64::from(u32::try_from(every).unwrap_or(u32::MAX)), Type::INT8),
                 (&hash, Type::TEXT),
             ],
         )
@@ -121,7 +121,9 @@ pub(super) async fn hash(client: &Client) -> Result<String> {
         String::new()
     };
     client
-        .batch_execute("begin read only; set local search_path = pg_catalog, pg_temp; set local jit = off")
+        .batch_execute(
+            "begin read only; set local search_path = pg_catalog, pg_temp; set local jit = off",
+        )
         .await?;
     let row = client
         .query_typed_one(include_str!("catalogue.sql"), &[(&managed, Type::TEXT)])

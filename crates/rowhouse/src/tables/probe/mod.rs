@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
 
 use crate::connect::Secret;
 use crate::error::{Error, Result};
@@ -301,7 +302,7 @@ pub async fn run(
     let began = Instant::now();
     let client = owner.another().await?;
     client
-        .batch_execute("set application_name = 'rowhouse probe'")
+        .batch_execute("set application_name = 'rowhouse probe'; set lock_timeout = '200ms'; set statement_timeout = '60s'")
         .await?;
     refuse_unfit(&client).await?;
     let is_ours = facts::is_ours(&client).await?;
@@ -428,7 +429,15 @@ impl Report {
             relations: Vec::new(),
             database: database(client).await?,
             login: options.login.clone(),
-            catalogue_hash: history::hash(client).await?,
+            catalogue_hash: match history::hash(client).await {
+                // Somebody holds a table whose definition cannot be read meanwhile.
+                Err(Error::Database(error))
+                    if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) =>
+                {
+                    "not known: a table was locked".into()
+                }
+                hash => hash?,
+            },
             server_version: row.get(0),
             at: row.get(1),
             seconds: 0.0,
@@ -437,8 +446,12 @@ impl Report {
 
     /// Counts what was tried on a relation.
     fn take(&mut self, target: &facts::Target, attempts: Vec<Attempt>) -> Relation {
-        let count =
-            |verdict| attempts.iter().filter(|made| made.verdict == verdict).count();
+        let count = |verdict| {
+            attempts
+                .iter()
+                .filter(|made| made.verdict == verdict)
+                .count()
+        };
         let (held, leaks, not_tried) = (
             count(Verdict::Held),
             count(Verdict::Leak),

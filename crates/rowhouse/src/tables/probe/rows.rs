@@ -113,10 +113,7 @@ impl Rows {
         }
         let table = self.facts.table(&stage.client, oid).await?;
         if path.contains(&oid) || path.len() >= DEPTH {
-            return Ok(Err(format!(
-                "{} refers to itself in a circle",
-                table.name
-            )));
+            return Ok(Err(format!("{} refers to itself in a circle", table.name)));
         }
         if let Some(trigger) = table.reaches_out() {
             return Ok(Err(outside(&table.name, &trigger.function)));
@@ -238,7 +235,8 @@ impl Rows {
                         "the control did not work: {} {}",
                         refusal.state, refusal.message
                     );
-                    if refusal.state == "42501" && refusal.message.starts_with("permission denied") {
+                    if refusal.state == "42501" && refusal.message.starts_with("permission denied")
+                    {
                         last = NO_RIGHT.into();
                         break;
                     }
@@ -283,11 +281,13 @@ impl Rows {
             if Some(column.number) == tenant {
                 values.insert(column.number, literal(&stage.sides[wish.side].tenant));
             } else if Some(column.number) == project && stage.project.is_some() {
-                values.insert(column.number, format!("'{}'", stage.project.unwrap_or_default()));
+                values.insert(
+                    column.number,
+                    format!("'{}'", stage.project.unwrap_or_default()),
+                );
             } else {
                 let in_key = table.keys.iter().any(|key| {
-                    key.columns.contains(&column.number)
-                        && (key.primary || column.not_null)
+                    key.columns.contains(&column.number) && (key.primary || column.not_null)
                 });
                 let needed = column.not_null && !column.has_default && !column.identity;
                 if in_key || needed || learned.wanted.contains(&column.number) {
@@ -309,8 +309,7 @@ impl Rows {
                 .columns
                 .iter()
                 .all(|number| Some(*number) == tenant);
-            if only_tenant
-                || !(filled || asked.is_some() || learned.keys.contains(&reference.name))
+            if only_tenant || !(filled || asked.is_some() || learned.keys.contains(&reference.name))
             {
                 continue;
             }
@@ -320,8 +319,7 @@ impl Rows {
                 None if in_key_of_references(table, reference, tenant) => (wish.side, wish.slot),
                 None => (wish.side, Slot::Shared),
             };
-            let found =
-                Box::pin(self.parent(stage, table, reference, parents, path)).await?;
+            let found = Box::pin(self.parent(stage, table, reference, parents, path)).await?;
             let found = match found {
                 Ok(found) => found,
                 Err(_) if is_optional(table, reference, &learned) => continue,
@@ -497,7 +495,9 @@ impl Rows {
             "uuid" => format!("'{nonce:08x}-{relation:04x}-4000-8000-{number:04x}{place:08x}'"),
             "int2" => (30_000 + place).to_string(),
             "int4" => (1_900_000_000 + nonce % 10_000_000 * 10 + place).to_string(),
-            "int8" => (8_000_000_000_000_000_000 + u64::from(nonce) * 16 + u64::from(place)).to_string(),
+            "int8" => {
+                (8_000_000_000_000_000_000 + u64::from(nonce) * 16 + u64::from(place)).to_string()
+            }
             "numeric" | "float4" | "float8" => (1 + place).to_string(),
             "text" | "varchar" | "bpchar" | "citext" | "name" => {
                 let text = format!("canary{relation:04x}{number:x}{nonce:08x}{place}");
@@ -506,7 +506,10 @@ impl Rows {
                 format!("'{}'", &text[start..])
             }
             // As long as a SHA-256.
-            "bytea" => format!("'\\x{}'", format!("{nonce:08x}{relation:04x}{place:04x}").repeat(4)),
+            "bytea" => format!(
+                "'\\x{}'",
+                format!("{nonce:08x}{relation:04x}{place:04x}").repeat(4)
+            ),
             "date" => format!("current_date + {place}"),
             "timestamp" | "timestamptz" => format!("now() + interval '{place} seconds'"),
             "bool" => "false".into(),
@@ -540,7 +543,10 @@ fn in_key_of_references(table: &Table, reference: &Reference, tenant: Option<i16
     };
     table.keys.iter().any(|key| {
         let mut others = key.columns.iter().filter(|number| Some(**number) != tenant);
-        others.clone().any(|number| reference.columns.contains(number)) && others.all(refers)
+        others
+            .clone()
+            .any(|number| reference.columns.contains(number))
+            && others.all(refers)
     })
 }
 
@@ -629,7 +635,10 @@ fn out_of(check: &Check, column: &Column) -> Vec<String> {
     let is_text = column.category == "S";
     let mut found = Vec::new();
     if column.base == "bytea" || is_text && check.text.contains("length") {
-        for length in numbers.iter().filter_map(|number| number.parse::<usize>().ok()) {
+        for length in numbers
+            .iter()
+            .filter_map(|number| number.parse::<usize>().ok())
+        {
             let length = length.min(4096);
             found.push(if column.base == "bytea" {
                 format!("'\\x{}'", "ca".repeat(length))
@@ -715,7 +724,9 @@ pub(super) fn insert(table: &Table, values: &Values) -> String {
 }
 
 pub(super) fn outside(table: &str, function: &str) -> String {
-    format!("a trigger of {table} calls {function}, which reaches outside: no rollback would undo it")
+    format!(
+        "a trigger of {table} calls {function}, which reaches outside: no rollback would undo it"
+    )
 }
 
 #[cfg(test)]
@@ -724,7 +735,8 @@ mod tests {
 
     #[test]
     fn constants_of_a_check_are_found() {
-        let check = "CHECK ((kind = ANY (ARRAY['it''s'::text, 'b'::text])) AND (length(col1) >= 12))";
+        let check =
+            "CHECK ((kind = ANY (ARRAY['it''s'::text, 'b'::text])) AND (length(col1) >= 12))";
         let (texts, numbers) = constants(check);
         assert_eq!(texts, ["it's", "b"]);
         assert_eq!(numbers, ["12"]);

@@ -3,6 +3,7 @@
 //!
 //! Invariant: nothing here commits.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -146,12 +147,14 @@ impl Stage {
             let (tenant, user) = (TenantId::new(), UserId::new());
             let (id, owner) = (tenant.uuid(), user.uuid());
             let name = format!("rowhouse-canary-{word}-{}", owner.simple());
-            found.push_str(&format!(
+            write!(
+                found,
                 "; insert into rowhouse.users (id, email, name) values ('{owner}', '{name}@canary.invalid', 'Canary'); \
                  select rowhouse.found_tenant(id => '{id}', slug => '{}', name => 'Canary {word}', kind => 'organization', \
                  plan => 'free', workspace => '{workspace}', owner => '{owner}')",
                 &name[..48.min(name.len())]
-            ));
+            )
+            .unwrap_or_default();
             let ticket = Ticket::mint(&key, &Context::user(tenant, user), expires_at);
             self.sides[side] = Side {
                 tenant: id.to_string(),
@@ -216,8 +219,9 @@ impl Stage {
                     self.become_side(side),
                     target.name
                 );
-                seen = self.ask(&sql).await?;
+                let asked = self.ask(&sql).await;
                 self.rollback().await?;
+                seen = asked?;
                 if seen.is_some() {
                     break;
                 }

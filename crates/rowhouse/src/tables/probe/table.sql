@@ -94,10 +94,16 @@ select json_build_object(
       'name', format('%I.%I', ln.nspname, leaf.relname),
       'select', has_any_column_privilege($2, leaf.oid, 'select') and has_schema_privilege($2, ln.oid, 'usage'))
       order by leaf.relname), '[]')
-    from pg_partition_tree(c.oid) tree
-    join pg_class leaf on leaf.oid = tree.relid
-    join pg_namespace ln on ln.oid = leaf.relnamespace
-    where c.relkind = 'p' and tree.level > 0)
+    from (
+      -- Not pg_partition_tree(), which locks them.
+      with recursive below (oid) as (
+        select i.inhrelid from pg_inherits i where i.inhparent = c.oid and c.relkind = 'p'
+        union
+        select i.inhrelid from below b join pg_inherits i on i.inhparent = b.oid)
+      select oid from below
+    ) tree
+    join pg_class leaf on leaf.oid = tree.oid
+    join pg_namespace ln on ln.oid = leaf.relnamespace)
 )::text as table
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace

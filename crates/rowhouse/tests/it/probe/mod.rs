@@ -165,7 +165,9 @@ async fn rows_are_made_up_for_tables_of_every_shape() {
     let theirs: Vec<_> = report
         .relations
         .iter()
-        .filter(|relation| relation.class == "content" && !relation.relation.starts_with("rowhouse"))
+        .filter(|relation| {
+            relation.class == "content" && !relation.relation.starts_with("rowhouse")
+        })
         .collect();
     assert_eq!(theirs.len(), tables.len());
     for relation in theirs {

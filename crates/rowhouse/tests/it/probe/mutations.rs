@@ -178,7 +178,11 @@ async fn world() -> World {
     let content = |table| Protect::content(table, Assign::Tenant(world.alpha.id));
     protect(
         &world,
-        &[content("folders"), content("notes"), Protect::shared("kinds")],
+        &[
+            content("folders"),
+            content("notes"),
+            Protect::shared("kinds"),
+        ],
     )
     .await
     .unwrap();
@@ -194,8 +198,16 @@ async fn each_piece_that_is_missing_is_a_leak() {
             let report = probed(&world, tables_of(expected)).await;
             let leaks = leaks(&report);
             let told = leaks.iter().any(|leak| leak.starts_with(expected));
-            (!told || report.verdict != Verdict::Leak)
-                .then(|| format!("{mutation}\n  wanted {expected}\n  told {leaks:#?}\n  untried {:#?}", report.untried.iter().filter(|u| u.relation.starts_with("public")).collect::<Vec<_>>()))
+            (!told || report.verdict != Verdict::Leak).then(|| {
+                format!(
+                    "{mutation}\n  wanted {expected}\n  told {leaks:#?}\n  untried {:#?}",
+                    report
+                        .untried
+                        .iter()
+                        .filter(|u| u.relation.starts_with("public"))
+                        .collect::<Vec<_>>()
+                )
+            })
         })
         .buffer_unordered(3)
         .filter_map(async |missed| missed)
