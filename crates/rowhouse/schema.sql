@@ -298,8 +298,8 @@ table rowhouse.resources  -- owner rowhouse_owner, row security, forced
   audience uuid not null generated: 
 CASE visibility
     WHEN 'tenant'::text THEN tenant_id
-    WHEN 'team'::text THEN team_id
-    WHEN 'project'::text THEN project_id
+    WHEN 'team'::text THEN COALESCE(team_id, owner_id)
+    WHEN 'project'::text THEN COALESCE(project_id, owner_id)
     ELSE owner_id
 END
   created_at timestamp with time zone not null default now()

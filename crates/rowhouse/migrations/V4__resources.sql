@@ -19,7 +19,12 @@ create table rowhouse.resources (
   owner_id uuid not null default rowhouse.current_principal(),
   -- whom it is meant for: the one id that has to be among the caller's
   audience uuid not null generated always as (
-    case visibility when 'tenant' then tenant_id when 'team' then team_id when 'project' then project_id else owner_id end) stored,
+    case visibility
+      when 'tenant' then tenant_id
+      when 'team' then coalesce(team_id, owner_id) -- without one it is refused below, by name
+      when 'project' then coalesce(project_id, owner_id)
+      else owner_id
+    end) stored,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   deleted_at timestamptz,
