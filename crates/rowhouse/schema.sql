@@ -340,6 +340,7 @@ END
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy writing permissive for update to rowhouse_app
       using ((owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (audience = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[])) OR (id IN ( SELECT a.resource_id FROM rowhouse.resource_acl a WHERE ((a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) AND (a.access = ANY ('{write,admin}'::text[]))))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
+      check true
   trigger shared -> rowhouse_private.resource_shared
   trigger touch -> rowhouse_private.touch
   grant insert (tenant_id, id, type, title, payload, visibility, workspace_id, team_id, project_id), select, update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, updated_at, deleted_at) to rowhouse_app
@@ -1257,7 +1258,8 @@ end
 
 function rowhouse_private.resource_shared() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
-  if not exists (
+  if not row_security_active(tg_relid)
+    or not exists (
     select from rowhouse.managed_tables m
     where m.schema_name = 'rowhouse' and m.table_name = 'resources' and m.mode = 'enforce')
     or rowhouse.caller_role() = 'job'

@@ -12,6 +12,7 @@ mod keys;
 mod plans;
 mod pool;
 mod resources;
+mod rights;
 mod schema;
 mod tables;
 mod wall;
