@@ -336,7 +336,10 @@ async fn come_clean(lease: Arc<Lease>, before: Option<&'static str>) {
         }
         // Statements that we prepared and somebody threw away would fail under the next borrower.
         let ours = lease.get().statement_cache.size();
-        let answer = lease.get().simple_query(&format!("{HAND_BACK}{ours})")).await?;
+        let answer = lease
+            .get()
+            .simple_query(&format!("{HAND_BACK}{ours})"))
+            .await?;
         Ok::<_, tokio_postgres::Error>(answer.iter().any(
             |message| matches!(message, SimpleQueryMessage::Row(row) if row.get(1) == Some("{}")),
         ))
