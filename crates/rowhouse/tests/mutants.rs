@@ -9,6 +9,8 @@
 mod attacks;
 #[path = "it/catalogue.rs"]
 mod catalogue;
+#[path = "it/mail.rs"]
+mod mail;
 #[expect(dead_code, unused_imports, reason = "its other tests are tests only")]
 #[path = "it/pool.rs"]
 mod pool;
@@ -201,6 +203,54 @@ const POLICIES: &[Mutation] = &[
         "the wall is changed while a tenant is bound",
         "select pg_temp.edit('rowhouse_private.refuse_while_bound', '<> '''' then', '<> '''' and false then')",
         "d13_the_wall_is_not_changed_while_a_tenant_is_bound",
+    ),
+];
+
+const MAIL: &[Mutation] = &[
+    (
+        "whoever is inside reads the outbox",
+        "create policy inside on rowhouse.outbox for select to rowhouse_app using (true)",
+        "nobody_inside_reads_a_mail",
+    ),
+    (
+        "the outbox is readable to the application",
+        "grant select (id) on rowhouse.outbox to rowhouse_app",
+        "nobody_inside_reads_a_mail",
+    ),
+    (
+        "members queue mail",
+        "alter policy managers_queue on rowhouse.outbox with check (true)",
+        "owners_admins_and_the_platform_queue",
+    ),
+    (
+        "who was removed queues mail",
+        "select pg_temp.edit('rowhouse_private.mail_queued', 'perform rowhouse_private.managed_by_caller(new.tenant_id);', '')",
+        "a_removed_admin_queues_nothing",
+    ),
+    (
+        "an address holds more than an address",
+        "alter table rowhouse.outbox drop constraint outbox_recipient_is_an_address",
+        "a_mail_is_one_address_and_one_line_of_subject",
+    ),
+    (
+        "a subject holds more than a line",
+        "alter table rowhouse.outbox drop constraint outbox_subject_is_a_line",
+        "a_mail_is_one_address_and_one_line_of_subject",
+    ),
+    (
+        "a mail makes no job",
+        "alter table rowhouse.outbox disable trigger mail_queued",
+        "a_job_says_where_to_look_and_nothing_else",
+    ),
+    (
+        "jobs are readable to the application",
+        "grant select on rowhouse.jobs to rowhouse_app",
+        "nobody_inside_reads_a_mail",
+    ),
+    (
+        "the application makes jobs",
+        "grant insert on rowhouse.jobs to rowhouse_app; create policy anyone on rowhouse.jobs for insert to rowhouse_app with check (true)",
+        "nobody_inside_reads_a_mail",
     ),
 ];
 
@@ -742,13 +792,14 @@ async fn all() -> bool {
         attacks::d_keys::CHECKS,
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
+        mail::CHECKS,
         wall::CHECKS,
         pool::CHECKS,
     ]
     .concat()
     .into_iter()
     .collect();
-    let mutations = [POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, RESIDUE].concat();
+    let mutations = [POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, RESIDUE, MAIL].concat();
     let only = std::env::var("ROWHOUSE_MUTANTS").unwrap_or_default();
     let mutations: Vec<Mutation> = mutations
         .into_iter()
