@@ -116,19 +116,6 @@ impl Call {
         answer
     }
 
-    /// Sends it and expects one of these refusals.
-    #[track_caller]
-    pub fn gets_one_of(&self, refusals: &[(u16, &str)]) {
-        let answer = self.send();
-        let refusal = (answer.status, &*answer.code());
-        assert!(
-            refusals.contains(&refusal),
-            "{} {}: {answer:?}",
-            self.method,
-            self.path
-        );
-    }
-
     /// Sends it and expects to be told that this field breaks a rule.
     #[track_caller]
     pub fn invalid(&self, field: &str) -> Answer {

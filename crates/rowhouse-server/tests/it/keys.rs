@@ -77,7 +77,7 @@ fn a_key_does_what_it_is_permitted_and_no_more() {
     let key = home.path(&format!("/keys/{reader_id}"));
     post(&format!("{key}/reroll"), &json!({}))
         .by(&writer)
-        .gets_one_of(&[(403, "not-permitted"), (404, "not-found")]);
+        .refused(403, "not-permitted");
     call("DELETE", &key)
         .by(&writer)
         .refused(403, "not-permitted");
