@@ -56,7 +56,7 @@ impl Call {
 
     pub fn json(self, body: &Value) -> Self {
         self.header("content-type", "application/json")
-            .body(&body.to_string())
+            .body(body.to_string())
     }
 
     pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {

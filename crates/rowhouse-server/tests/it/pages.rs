@@ -147,10 +147,7 @@ fn a_filter_holds_on_every_page() {
         .json()["items"][0]["id"]
         .clone();
     assert_eq!(all(&format!("workspace={}", text(&theirs))).len(), 0);
-    assert_eq!(
-        all(&format!("workspace={}", crate::callers::missing("wsp"))).len(),
-        0
-    );
+    assert_eq!(all(&format!("workspace={}", missing("wsp"))).len(), 0);
 }
 
 #[test]
@@ -312,13 +309,13 @@ fn the_registry_is_searched_and_narrowed() {
         all(&q),
         [three.slug.clone(), two.slug.clone(), one.slug.clone()]
     );
-    assert_eq!(all(&format!("q={}", two.slug)), [two.slug.clone()]);
-    assert_eq!(all(&format!("{q}&kind=personal")), [one.slug.clone()]);
+    assert_eq!(all(&format!("q={}", two.slug)), [&*two.slug]);
+    assert_eq!(all(&format!("{q}&kind=personal")), [&*one.slug]);
     assert_eq!(
         all(&format!("{q}&plan=free")),
         [three.slug.clone(), one.slug.clone()]
     );
-    assert_eq!(all(&format!("{q}&status=suspended")), [two.slug.clone()]);
+    assert_eq!(all(&format!("{q}&status=suspended")), [&*two.slug]);
     call("DELETE", &three.path("")).by(operator()).gets(204);
     assert_eq!(all(&q), [two.slug.clone(), one.slug.clone()]);
     assert_eq!(all(&format!("{q}&status=deleted")), Vec::<String>::new());
