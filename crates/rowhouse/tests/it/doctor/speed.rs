@@ -1,0 +1,1 @@
+//! Seconds on ten thousand tables.
