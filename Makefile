@@ -49,6 +49,11 @@ test.18: ## Run every test against PostgreSQL 18
 mutants: ## Take the wall down piece by piece and see that a test notices each time
 	$(ON_SYSTEM_SERVER) $(CARGO) test --locked -p rowhouse --test mutants -- --ignored
 
+# Nothing else should run beside it. ONLY=latency, cpu, tenants, lists or enter measures that part and writes no file.
+.PHONY: bench
+bench: ## Measure what the wall costs beside its alternatives (writes bench/RESULTS.md)
+	$(ON_SYSTEM_SERVER) $(CARGO) run --release --locked -p rowhouse-bench -- $(ONLY)
+
 .PHONY: fmt
 fmt: ## Format the code
 	$(CARGO) fmt --all
@@ -59,7 +64,7 @@ coverage: ## Run every test against PostgreSQL 18 and fail below 85 % of lines c
 	$(ON_SERVER_18) $(WITH_PGBOUNCER) scripts/coverage
 
 .PHONY: check
-check: check.begin check.static test mutants coverage check.clean ## Everything that CI runs
+check: check.begin check.static test check.api mutants coverage check.clean ## Everything that CI runs, and the mutants
 
 .PHONY: check.static
 check.static: ## Only what needs no server: format, clippy, docs, dependencies
@@ -68,6 +73,12 @@ check.static: ## Only what needs no server: format, clippy, docs, dependencies
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 	$(WITH_TOOLS) $(CARGO) deny --locked check licenses bans sources
 	$(WITH_TOOLS) $(CARGO) shear --locked
+
+# An outside tool makes up the requests; the seed is fixed.
+.PHONY: check.api
+check.api: ## Send 10,000 made-up requests of two tenants and an operator to a running service
+	$(ON_SYSTEM_SERVER) $(CARGO) build --locked -p rowhouse-server
+	$(ON_SYSTEM_SERVER) scripts/probe-api
 
 # Outside of `check`: the answer changes with the day, not with the commit (deny.toml).
 .PHONY: advisories

@@ -8,9 +8,9 @@ table rowhouse.api_keys  -- owner rowhouse_owner, row security, forced
   digest bytea not null
   secret_hash text not null
   permissions jsonb not null default '["read"]'::jsonb
+  scopes jsonb not null default '{}'::jsonb
   environment text not null default 'PRODUCTION'::text
   expires_at timestamp with time zone
-  last_used_at timestamp with time zone
   revoked_at timestamp with time zone
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
@@ -26,7 +26,7 @@ table rowhouse.api_keys  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -34,9 +34,9 @@ table rowhouse.api_keys  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger key_changed -> rowhouse_private.key_changed
   trigger touch -> rowhouse_private.touch
-  grant insert, select (tenant_id, id, name, prefix, permissions, environment, expires_at, last_used_at, revoked_at, created_at, updated_at), update (name, permissions, expires_at, last_used_at, revoked_at) to rowhouse_app
+  grant insert, select (tenant_id, id, name, prefix, permissions, scopes, environment, expires_at, revoked_at, created_at, updated_at), update (name, permissions, scopes, expires_at, revoked_at) to rowhouse_app
   grant select to rowhouse_definer
-  grant insert, select (tenant_id, id, name, prefix, permissions, environment, expires_at, last_used_at, revoked_at, created_at, updated_at), update (name, permissions, expires_at, last_used_at, revoked_at) to rowhouse_platform
+  grant insert, select (tenant_id, id, name, prefix, permissions, scopes, environment, expires_at, revoked_at, created_at, updated_at), update (name, permissions, scopes, expires_at, revoked_at) to rowhouse_platform
 
 table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -60,11 +60,42 @@ table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_app
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_definer
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_platform
+
+table rowhouse.idempotency_keys  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  principal_id uuid not null default rowhouse.current_principal()
+  key text not null
+  request bytea not null
+  status smallint
+  answer jsonb
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint idempotency_keys_length CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 255)))
+  constraint idempotency_keys_sha256 CHECK ((octet_length(request) = 32))
+  constraint idempotency_keys_principal FOREIGN KEY (tenant_id, principal_id) REFERENCES rowhouse.principals(tenant_id, id)
+  constraint idempotency_keys_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint idempotency_keys_pkey PRIMARY KEY (tenant_id, principal_id, key)
+  INDEX idempotency_keys_by_age btree (tenant_id, principal_id, created_at)
+  policy inside permissive for all to rowhouse_app
+      using true
+      check true
+  policy own_floor restrictive for all to public
+      using (principal_id = ( SELECT rowhouse.current_principal() AS current_principal))
+      check (principal_id = ( SELECT rowhouse.current_principal() AS current_principal))
+  policy tenant_floor restrictive for all to public
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_delete restrictive for delete to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_update restrictive for update to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger touch -> rowhouse_private.touch
+  grant delete, insert (tenant_id, key, request), select, update (status, answer) to rowhouse_app
 
 table rowhouse.locator  -- owner rowhouse_owner, row security, forced
   kind text not null
@@ -79,7 +110,7 @@ table rowhouse.locator  -- owner rowhouse_owner, row security, forced
   policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
       using true
       check true
-  grant insert, select to rowhouse_definer
+  grant insert, select, update (updated_at) to rowhouse_definer
   grant select to rowhouse_platform
 
 table rowhouse.managed_tables  -- owner rowhouse_owner, row security, forced
@@ -104,6 +135,25 @@ table rowhouse.managed_tables  -- owner rowhouse_owner, row security, forced
   grant select to rowhouse_app
   grant select to rowhouse_platform
 
+table rowhouse.operator_requests  -- owner rowhouse_owner, row security, forced
+  operator_id uuid not null
+  key text not null
+  request bytea not null
+  status smallint
+  answer jsonb
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint operator_requests_length CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 255)))
+  constraint operator_requests_sha256 CHECK ((octet_length(request) = 32))
+  constraint operator_requests_operator FOREIGN KEY (operator_id) REFERENCES rowhouse.operator_tokens(id)
+  constraint operator_requests_pkey PRIMARY KEY (operator_id, key)
+  INDEX operator_requests_by_age btree (operator_id, created_at)
+  policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
+      using true
+      check true
+  trigger touch -> rowhouse_private.touch
+  grant delete, insert (operator_id, key, request), select, update (status, answer) to rowhouse_platform
+
 table rowhouse.operator_tokens  -- owner rowhouse_owner, row security, forced
   id uuid not null
   name text not null
@@ -119,10 +169,11 @@ table rowhouse.operator_tokens  -- owner rowhouse_owner, row security, forced
       using true
       check true
   trigger touch -> rowhouse_private.touch
-  grant insert, select, update to rowhouse_platform
+  grant insert, select, update (name, expires_at, last_used_at, revoked_at, updated_at) to rowhouse_platform
 
 table rowhouse.platform_audit  -- owner rowhouse_owner, row security, forced
   id uuid not null
+  operator_id uuid
   operator text not null
   action text not null
   tenant_id uuid
@@ -155,7 +206,7 @@ table rowhouse.principals  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -186,13 +237,14 @@ table rowhouse.projects  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
-  trigger project_changed -> rowhouse_private.project_changed
+  trigger projects_added -> rowhouse_private.projects_changed
+  trigger projects_changed -> rowhouse_private.projects_changed
   trigger touch -> rowhouse_private.touch
   grant insert, select, update (name, deleted_at) to rowhouse_app
   grant select to rowhouse_definer
@@ -211,14 +263,19 @@ table rowhouse.resource_acl  -- owner rowhouse_owner, row security, forced
   constraint resource_acl_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint resource_acl_pkey PRIMARY KEY (tenant_id, resource_id, principal_id)
   INDEX resource_acl_by_principal btree (tenant_id, principal_id, resource_id)
-  policy inside permissive for all to rowhouse_app
+  policy adding permissive for insert to rowhouse_app
+      check rowhouse.may_share(resource_id)
+  policy changing permissive for update to rowhouse_app
+      using rowhouse.may_share(resource_id)
+  policy reading permissive for select to rowhouse_app
       using true
-      check true
+  policy removing permissive for delete to rowhouse_app
+      using rowhouse.may_share(resource_id)
   policy shadow_open permissive for all to public
       using true
       check true
   policy tenant_floor restrictive for all to rowhouse_enforced
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to rowhouse_enforced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -238,36 +295,54 @@ table rowhouse.resources  -- owner rowhouse_owner, row security, forced
   team_id uuid
   project_id uuid
   owner_id uuid not null default rowhouse.current_principal()
+  audience uuid not null generated: 
+CASE visibility
+    WHEN 'tenant'::text THEN tenant_id
+    WHEN 'team'::text THEN COALESCE(team_id, owner_id)
+    WHEN 'project'::text THEN COALESCE(project_id, owner_id)
+    ELSE owner_id
+END
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
   deleted_at timestamp with time zone
   constraint resources_type CHECK ((type = ANY (ARRAY['prompt'::text, 'collection'::text, 'model'::text, 'integration'::text, 'tag'::text])))
   constraint resources_visibility CHECK ((visibility = ANY (ARRAY['private'::text, 'team'::text, 'project'::text, 'tenant'::text])))
+  constraint resources_visible_to_a_project CHECK (((visibility <> 'project'::text) OR (project_id IS NOT NULL)))
+  constraint resources_visible_to_a_team CHECK (((visibility <> 'team'::text) OR (team_id IS NOT NULL)))
   constraint resources_owner FOREIGN KEY (tenant_id, owner_id) REFERENCES rowhouse.principals(tenant_id, id)
   constraint resources_project FOREIGN KEY (tenant_id, project_id) REFERENCES rowhouse.projects(tenant_id, id)
   constraint resources_team FOREIGN KEY (tenant_id, team_id) REFERENCES rowhouse.teams(tenant_id, id)
   constraint resources_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint resources_workspace FOREIGN KEY (tenant_id, workspace_id) REFERENCES rowhouse.workspaces(tenant_id, id)
   constraint resources_pkey PRIMARY KEY (tenant_id, id)
+  INDEX resources_by_audience btree (tenant_id, audience, updated_at DESC, id DESC)
+  INDEX resources_by_owner btree (tenant_id, owner_id, updated_at DESC, id DESC)
   INDEX resources_by_type btree (tenant_id, type, updated_at DESC, id DESC)
   INDEX resources_by_update btree (tenant_id, updated_at DESC, id DESC)
   INDEX resources_by_visibility btree (tenant_id, visibility, updated_at DESC, id DESC)
   INDEX resources_by_workspace btree (tenant_id, workspace_id, updated_at DESC, id DESC)
-  policy inside permissive for all to rowhouse_app
-      using true
-      check true
+  policy making permissive for insert to rowhouse_app
+      check ((rowhouse.may_use_workspace(workspace_id) AND ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[]))) AND ((team_id IS NULL) OR (team_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
+  policy project_floor restrictive for all to rowhouse_enforced
+      using ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])))
+      check ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])))
+  policy reading permissive for select to rowhouse_app
+      using ((audience = ANY (( SELECT rowhouse.caller_audiences() AS caller_audiences)::uuid[])) OR (owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (id IN ( SELECT a.resource_id FROM rowhouse.resource_acl a WHERE (a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
   policy shadow_open permissive for all to public
       using true
       check true
   policy tenant_floor restrictive for all to rowhouse_enforced
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to rowhouse_enforced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to rowhouse_enforced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy writing permissive for update to rowhouse_app
+      using ((owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (audience = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[])) OR (id IN ( SELECT a.resource_id FROM rowhouse.resource_acl a WHERE ((a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) AND (a.access = ANY ('{write,admin}'::text[]))))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
+  trigger shared -> rowhouse_private.resource_shared
   trigger touch -> rowhouse_private.touch
-  grant insert, select, update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, updated_at, deleted_at) to rowhouse_app
+  grant insert (tenant_id, id, type, title, payload, visibility, workspace_id, team_id, project_id), select, update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, updated_at, deleted_at) to rowhouse_app
 
 table rowhouse.schema_history  -- owner rowhouse_owner
   version integer not null
@@ -298,7 +373,7 @@ table rowhouse.team_members  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -329,7 +404,7 @@ table rowhouse.teams  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -360,7 +435,7 @@ table rowhouse.tenant_members  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -392,15 +467,15 @@ table rowhouse.tenants  -- owner rowhouse_owner, row security, forced
   constraint tenants_pkey PRIMARY KEY (id)
   INDEX tenants_by_age btree (created_at DESC, id DESC)
   policy bound_one permissive for select to rowhouse_app
-      using ((id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
   policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
       using true
       check true
   trigger tenant_changed -> rowhouse_private.tenant_changed
   trigger touch -> rowhouse_private.touch
   grant select to rowhouse_app
-  grant insert, select, update to rowhouse_definer
-  grant insert, select, update to rowhouse_platform
+  grant insert, select to rowhouse_definer
+  grant insert, select, update (slug, name, kind, plan, status, data_region, placement, branding, flags, updated_at, deleted_at) to rowhouse_platform
 
 table rowhouse.user_project_roles  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -424,7 +499,7 @@ table rowhouse.user_project_roles  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -451,8 +526,8 @@ table rowhouse.users  -- owner rowhouse_owner, row security, forced
       check true
   trigger touch -> rowhouse_private.touch
   trigger user_changed -> rowhouse_private.user_changed
-  grant select to rowhouse_definer
-  grant insert, select, update to rowhouse_platform
+  grant select, update (updated_at) to rowhouse_definer
+  grant insert, select, update (email, name, home_tenant_id, updated_at, deleted_at) to rowhouse_platform
 
 table rowhouse.workspaces  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -479,7 +554,7 @@ table rowhouse.workspaces  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy tenant_floor restrictive for all to public
-      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_delete restrictive for delete to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -510,6 +585,15 @@ view rowhouse.organizations  -- owner rowhouse_owner, security_invoker=true
   grant select to rowhouse_app
   grant select to rowhouse_platform
 
+table rowhouse_private.key_uses  -- owner rowhouse_owner, fillfactor=50
+  tenant_id uuid not null
+  key_id uuid not null
+  last_used_at timestamp with time zone not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint key_uses_pkey PRIMARY KEY (tenant_id, key_id)
+  grant insert, select, update to rowhouse_definer
+
 table rowhouse_private.keyring  -- owner rowhouse_owner
   single boolean not null default true
   ticket_head bytea not null
@@ -533,7 +617,6 @@ table rowhouse_private.liveness  -- owner rowhouse_owner, fillfactor=80
   principal_id uuid not null
   credential_id uuid not null
   kind text not null
-  tenant_state text not null default 'active'::text
   own_state text not null default 'RH005'::text
   user_gone boolean not null default false
   expires_at timestamp with time zone not null default 'infinity'::timestamp with time zone
@@ -542,11 +625,12 @@ table rowhouse_private.liveness  -- owner rowhouse_owner, fillfactor=80
   user_id uuid
   projects uuid[] not null default '{}'::uuid[]
   principals uuid[] not null default '{}'::uuid[]
+  edits uuid[] not null default '{}'::uuid[]
+  administers uuid[] not null default '{}'::uuid[]
   packed text not null default ''::text
   packed_read text not null default ''::text
   state text not null generated: 
 CASE
-    WHEN (tenant_state <> 'active'::text) THEN tenant_state
     WHEN user_gone THEN 'RH005'::text
     WHEN (own_state <> 'active'::text) THEN own_state
     WHEN (kind = 'system'::text) THEN 'system'::text
@@ -571,6 +655,14 @@ table rowhouse_private.login_secret  -- owner rowhouse_owner
   constraint login_secret_one_row CHECK (single)
   constraint login_secret_pkey PRIMARY KEY (single)
 
+table rowhouse_private.tenant_states  -- owner rowhouse_owner, fillfactor=80
+  tenant_id uuid not null
+  state text not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint tenant_states_pkey PRIMARY KEY (tenant_id)
+  grant insert, select, update to rowhouse_definer
+
 view rowhouse_private.context  -- owner rowhouse_owner, security_invoker=true
   fits boolean
   tenant text
@@ -587,6 +679,15 @@ begin
     select case when c.fits then c.tenant else rowhouse_private.second_look() end::pg_catalog.uuid
     from rowhouse_private.context c);
 end
+
+function rowhouse.caller_administers() returns uuid[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.caller_audiences() returns uuid[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.caller_edits() returns uuid[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
 
 function rowhouse.caller_principals() returns uuid[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
 (body: see migrations)
@@ -621,6 +722,7 @@ begin
         and pg_catalog.substring(ticket, 51, 16) operator(pg_catalog.=) '\x00000000000000000000000000000000'
         and pg_catalog.substring(ticket, 68, 8) operator(pg_catalog.>) pg_catalog.timestamptz_send(pg_catalog.clock_timestamp())
         and l.state operator(pg_catalog.=) 'active'
+        and t.state operator(pg_catalog.=) 'active'
         and l.expires_at operator(pg_catalog.>) pg_catalog.clock_timestamp()
       then pg_catalog.set_config('app.seal', pg_catalog.encode(pg_catalog.sha256(
         k.seal_key
@@ -637,16 +739,25 @@ begin
   into opened
   from (values (true)) one (row)
   left join rowhouse_private.keyring k on true
-  left join rowhouse_private.liveness l on l.lookup operator(pg_catalog.=) pg_catalog.substring(ticket, 3, 48);
+  left join rowhouse_private.liveness l on l.lookup operator(pg_catalog.=) pg_catalog.substring(ticket, 3, 48)
+  left join rowhouse_private.tenant_states t on t.tenant_id operator(pg_catalog.=) l.tenant_id;
 end
 
-function rowhouse.found_tenant(id uuid, slug text, name text, kind text, plan text, workspace uuid, owner uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
+function rowhouse.floor_first() returns boolean  -- plpgsql, immutable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: public
+begin
+  if current_setting('cpu_operator_cost') <> '0' then -- asked first: inside a parallel worker nothing can be set
+    perform set_config('cpu_operator_cost', '0', true);
+  end if;
+  return true;
+end
+
+function rowhouse.found_tenant(id uuid, slug text, name text, kind text, plan text, workspace uuid, owner uuid, request_id text) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
 declare
   system constant uuid := gen_random_uuid();
 begin
   perform rowhouse_private.refuse_while_bound();
   insert into rowhouse.tenants (id, slug, name, kind, plan) values (id, slug, name, kind, plan);
-  perform rowhouse_private.open(id, null, format('w;system;{};{%s}', system));
+  perform rowhouse_private.open(id, null, format('w;system;{};{%s};{};{}', system));
   insert into rowhouse.principals (tenant_id, id, kind)
   values (found_tenant.id, found_tenant.id, 'tenant'), (found_tenant.id, system, 'system'), (found_tenant.id, gen_random_uuid(), 'job');
   if owner is not null then
@@ -657,13 +768,65 @@ begin
     case when found_tenant.kind = 'personal' and owner is not null then 'personal' else 'tenant' end,
     case when found_tenant.kind = 'personal' and owner is not null then 'Personal Workspace' else found_tenant.name end,
     case when found_tenant.kind = 'personal' then owner end;
+  insert into rowhouse.audit_log (tenant_id, id, action, object_id, workspace_id, request_id)
+  values (found_tenant.id, gen_random_uuid(), 'tenants.create', found_tenant.id, workspace, request_id);
   perform set_config(setting, '', true)
   from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
 end
 
+function rowhouse.key_used() returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+begin
+  if rowhouse.caller_role() = 'key' then
+    insert into rowhouse_private.key_uses as u (tenant_id, key_id, last_used_at)
+    values (rowhouse.bound_tenant(), rowhouse.current_principal(), clock_timestamp())
+    on conflict on constraint key_uses_pkey do update
+    set last_used_at = excluded.last_used_at, updated_at = excluded.last_used_at
+    where u.last_used_at < excluded.last_used_at - interval '1 minute';
+  end if;
+end
+
+function rowhouse.key_uses() returns TABLE(key_id uuid, last_used_at timestamp with time zone)  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
+begin
+  return query
+  select u.key_id, u.last_used_at
+  from rowhouse_private.key_uses u
+  where u.tenant_id = rowhouse.bound_tenant();
+end
+
 function rowhouse.locate(kind text, digest bytea) returns TABLE(tenant_id uuid, id uuid)  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
 begin
-  return query select l.tenant_id, l.id from rowhouse.locator l where l.kind = locate.kind and l.digest = locate.digest;
+  return query
+  select l.tenant_id, l.id
+  from rowhouse.locator l
+  where l.kind = locate.kind and l.digest = locate.digest
+    and (l.kind <> 'email' or pg_has_role(session_user, 'rowhouse_platform', 'member'));
+end
+
+function rowhouse.may_share(resource uuid) returns boolean  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+begin
+  return exists (
+    select from rowhouse.resources r
+    where r.tenant_id = rowhouse.current_tenant() and r.id = resource
+      and (r.owner_id = any (rowhouse.caller_principals())
+        or r.audience = any (rowhouse.caller_administers())
+        or rowhouse.caller_role() = 'job'
+        or exists (
+          select from rowhouse.resource_acl a
+          where a.tenant_id = r.tenant_id and a.resource_id = r.id and a.access = 'admin'
+            and a.principal_id = any (rowhouse.caller_principals()))));
+end
+
+function rowhouse.may_use_workspace(workspace uuid) returns boolean  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+begin
+  return exists (
+    select from rowhouse.workspaces w
+    where w.tenant_id = rowhouse.current_tenant() and w.id = workspace and w.deleted_at is null
+      and (w.kind = 'tenant'
+        or w.owner_id = any (rowhouse.caller_principals())
+        or w.team_id = any (rowhouse.caller_principals())
+        or w.kind = 'team' and rowhouse.caller_role() = any ('{owner,admin}')
+        or rowhouse.caller_role() = any ('{key,tenant}')
+          and exists (select from rowhouse.tenants t where t.id = w.tenant_id and t.kind = 'personal')));
 end
 
 function rowhouse.own_key_hash() returns text  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
@@ -676,10 +839,8 @@ end
 function rowhouse.raise_wall(relation regclass, class text, mode text, project_column text) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator, rowhouse_owner
 declare
   managers constant text := '(select rowhouse.caller_role()) = any (''{owner,admin}''::text[])';
-  -- The second column is what makes Postgres ask first: a comparison of the plan's own result with a constant, which
-  -- needs no row and goes before every condition of the caller's. With `tenant_id = (select ..)` alone, a caller's cheap
-  -- and leakproof condition (title > 'M') is tried first, on every tenant's rows, and whether bound_tenant() ran at all,
-  -- or raised, tells if one of them fits.
+  -- floor_first() has every floor asked before any condition of the caller's is tried on a row. The second column makes
+  -- the question one that needs no row: it is asked, and raises without a context, also where no row is found.
   reads constant text := '(tenant_id, true) = (select rowhouse.bound_tenant(), true)';
   writes constant text := '(tenant_id, true) = (select rowhouse.writable_tenant(), true)';
   -- Trails are written under read access too.
@@ -696,7 +857,7 @@ begin
     raise exception '% has no column "tenant_id uuid not null"', relation using errcode = '42703';
   end if;
 
-  execute format('create policy tenant_floor on %s as restrictive for all to public using (%s) with check (%s)',
+  execute format('create policy tenant_floor on %s as restrictive for all to public using (rowhouse.floor_first() and %s) with check (%s)',
     relation, reads, case when append_only then reads else writes end);
   if not append_only then
     -- USING of the floor above lets a reader's UPDATE and DELETE find rows; these do not.
@@ -727,8 +888,31 @@ begin
   perform rowhouse.set_mode(relation, mode);
 end
 
-function rowhouse.residue() returns text[]  -- sql, volatile; owner rowhouse_definer; execute: public
-(body: see migrations)
+function rowhouse.residue(ours bigint) returns text[]  -- plpgsql, volatile; owner rowhouse_definer; execute: public
+begin
+  return (
+    select pg_catalog.array_remove(array[
+      case when p.by_sql operator(pg_catalog.>) 0 then 'prepared statement' end,
+      case when p.by_driver operator(pg_catalog.<) ours then 'missing prepared statement' end,
+      case when exists (select from pg_catalog.pg_cursor() c where c.is_holdable) then 'holdable cursor' end,
+      case when pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0::pg_catalog.oid then 'temporary schema' end,
+      case when exists (select from pg_catalog.pg_listening_channels()) then 'listening channel' end,
+      case
+        when current_user operator(pg_catalog.<>) session_user
+          or pg_catalog.current_setting('role') operator(pg_catalog.<>) 'none'
+        then 'role'
+      end
+    ], null)
+    from (
+      select
+        pg_catalog.count(*) filter (where s.from_sql) as by_sql,
+        pg_catalog.count(*) filter (
+          where not s.from_sql
+            and s.statement operator(pg_catalog.!~~) 'SELECT t.typname, t.typtype, %'
+            and s.statement operator(pg_catalog.!~~) 'SELECT enumlabel%'
+            and s.statement operator(pg_catalog.!~~) 'SELECT attname, atttypid%') as by_driver
+      from pg_catalog.pg_prepared_statement() s) p);
+end
 
 function rowhouse.rotate_seal() returns void  -- sql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator
 (body: see migrations)
@@ -760,7 +944,7 @@ begin
   execute format('alter table %s %s row level security, force row level security',
     relation, case mode when 'off' then 'disable' else 'enable' end);
   for floor in
-    select polname from pg_policy where polrelid = relation and polname like any ('{tenant\_floor%,project\_floor}')
+    select polname from pg_policy where polrelid = relation and polname like any ('{tenant\_floor%,project\_floor,own\_floor}')
   loop
     execute format('alter policy %I on %s to %s', floor, relation,
       case mode when 'enforce' then 'public' else 'rowhouse_enforced' end);
@@ -787,6 +971,7 @@ function rowhouse_private.enter_closely(ticket bytea) returns text  -- plpgsql, 
 declare
   ours constant boolean := rowhouse_private.is_ours(ticket);
   live rowhouse_private.liveness;
+  tenant_state text;
   project uuid;
   nil constant uuid := '00000000-0000-0000-0000-000000000000';
   packed text;
@@ -802,16 +987,17 @@ begin
     raise exception 'the ticket has expired' using errcode = 'RH003';
   end if;
   select * into live from rowhouse_private.liveness where lookup = substring(ticket, 3, 48);
-  if live.state is null or live.state = 'RH005' or live.expires_at <= clock_timestamp()
+  select s.state into tenant_state from rowhouse_private.tenant_states s where s.tenant_id = live.tenant_id;
+  if live.state is null or live.state = 'RH005' or live.expires_at <= clock_timestamp() or tenant_state is null
     or (live.state = 'system' and not pg_has_role(session_user, 'rowhouse_platform', 'member'))
   then
     raise exception 'the caller is not, or no longer, known to the tenant' using errcode = 'RH005';
-  elsif live.state = 'RH004' then
+  elsif tenant_state = 'RH004' and live.state <> 'system' then -- the platform goes on managing it
     raise exception 'the tenant is not active' using errcode = 'RH004';
+  elsif tenant_state = 'RH008' then
+    raise exception 'the tenant is not placed on this server' using errcode = 'RH008';
   elsif live.state = 'RH007' then
     raise exception 'the caller stands for more than 256 principals' using errcode = 'RH007';
-  elsif live.state = 'RH008' then
-    raise exception 'the tenant is not placed on this server' using errcode = 'RH008';
   elsif live.state <> all ('{active,system}') then
     raise exception 'the caller is refused' using errcode = 'RH005';
   end if;
@@ -821,7 +1007,9 @@ begin
     if project <> all (live.projects) then
       raise exception 'the caller is not, or no longer, a member of the project' using errcode = 'RH005';
     end if;
-    packed := format('%s;%s;{%s};%s', split_part(packed, ';', 1), live.role, project, split_part(packed, ';', 4));
+    packed := format('%s;%s;{%s};%s;%s;%s', split_part(packed, ';', 1), live.role, project, live.principals,
+      array(select project where project = any (live.edits)),
+      array(select project where project = any (live.administers)));
   end if;
   return rowhouse_private.open(live.tenant_id, live.user_id, packed);
 end
@@ -830,7 +1018,24 @@ function rowhouse_private.is_ours(ticket bytea) returns boolean  -- sql, stable;
 (body: see migrations)
 
 function rowhouse_private.key_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+declare
+  caller constant text := rowhouse_private.managed_by_caller(new.tenant_id);
 begin
+  if tg_op = 'UPDATE' and old.revoked_at is not null and new.revoked_at is null then
+    raise exception 'a revoked key stays revoked' using errcode = '42501',
+      schema = 'rowhouse', table = 'api_keys', constraint = 'api_keys_revoked_for_good';
+  end if;
+  -- One that the platform made earlier, it knows.
+  if caller = 'system'
+    and (tg_op = 'INSERT'
+      or not new.permissions <@ old.permissions
+      or new.scopes <> old.scopes
+      or coalesce(new.expires_at, 'infinity') > coalesce(old.expires_at, 'infinity'))
+    and exists (select from rowhouse.tenant_members m where m.tenant_id = new.tenant_id and m.role = 'owner')
+  then
+    raise exception 'the tenant has an owner: it makes its keys itself' using errcode = '42501',
+      schema = 'rowhouse', table = 'api_keys', constraint = 'api_keys_made_inside';
+  end if;
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'key');
     insert into rowhouse.locator (kind, digest, tenant_id, id) values ('key', new.digest, new.tenant_id, new.id);
@@ -841,10 +1046,43 @@ begin
   return null;
 end
 
+function rowhouse_private.managed_by_caller(in_tenant uuid) returns text  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+declare
+  caller text;
+begin
+  perform rowhouse_private.one_at_a_time(in_tenant);
+  select l.role into caller from rowhouse_private.liveness l
+  where l.tenant_id = in_tenant and l.principal_id = rowhouse.current_principal()
+    and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
+    and l.role = any ('{owner,admin,system}')
+  for share;
+  if not found then
+    raise exception 'the caller does not, or no longer, manage the tenant' using errcode = 'RH005';
+  end if;
+  -- Not locked: a suspension waits for nobody. One that comes later finds what was made before it.
+  if caller <> 'system' and not exists (
+    select from rowhouse_private.tenant_states s where s.tenant_id = in_tenant and s.state = 'active')
+  then
+    raise exception 'the tenant is not active' using errcode = 'RH004';
+  end if;
+  return caller;
+end
+
 function rowhouse_private.member_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 declare
   member rowhouse.tenant_members := case when tg_op = 'DELETE' then old else new end;
+  caller constant text := rowhouse_private.managed_by_caller(member.tenant_id);
 begin
+  if caller <> 'owner'
+    and (old.role = 'owner'
+      or new.role = 'owner' and (caller <> 'system' -- the platform names the first one
+        or exists (
+          select from rowhouse.tenant_members m
+          where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id)))
+  then
+    raise exception 'who is an owner of the tenant is for its owners to say' using errcode = '42501',
+      schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_owner_inside';
+  end if;
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (member.tenant_id, member.user_id, 'user')
     on conflict on constraint principals_pkey do update set deleted_at = null where principals.kind = 'user';
@@ -860,10 +1098,11 @@ begin
 end
 
 function rowhouse_private.membership_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+declare
+  in_tenant constant uuid := case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end;
 begin
-  perform rowhouse_private.refresh(
-    case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end,
-    case when tg_op = 'DELETE' then old.user_id else new.user_id end);
+  perform rowhouse_private.managed_by_caller(in_tenant);
+  perform rowhouse_private.refresh(in_tenant, case when tg_op = 'DELETE' then old.user_id else new.user_id end);
   return null;
 end
 
@@ -872,7 +1111,10 @@ function rowhouse_private.new_key() returns bytea  -- sql, volatile; owner rowho
 
 function rowhouse_private.one_at_a_time(in_tenant uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 begin
-  perform from rowhouse.tenants t where t.id = in_tenant for no key update;
+  update rowhouse_private.liveness l
+  set updated_at = clock_timestamp()
+  where l.tenant_id = in_tenant and l.principal_id = in_tenant
+    and l.xmin <> pg_current_xact_id()::xid; -- once a transaction
 end
 
 function rowhouse_private.open(tenant uuid, user_id uuid, context text) returns text  -- sql, volatile; owner rowhouse_definer; execute: nobody else
@@ -882,33 +1124,40 @@ function rowhouse_private.principal_added() returns trigger  -- plpgsql, volatil
 begin
   if new.kind <> 'team' then
     perform rowhouse_private.one_at_a_time(new.tenant_id);
-    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone, tenant_state)
-    select new.tenant_id, new.id,
+    if new.kind = 'user' then -- a caller chooses the ids of his keys: no other user is his to lock
+      perform from rowhouse.users u where u.id = new.id for share; -- who is being deleted at this moment is gone below
+    end if;
+    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone)
+    values (
+      new.tenant_id,
+      new.id,
       case when new.kind = 'key' then new.id else '00000000-0000-0000-0000-000000000000' end,
       new.kind,
       case when new.kind = 'user' then new.id end,
-      new.kind = 'user' and exists (select from rowhouse.users u where u.id = new.id and u.deleted_at is not null),
-      rowhouse_private.tenant_state(t.status, t.placement)
-    from rowhouse.tenants t
-    where t.id = new.tenant_id;
+      new.kind = 'user' and exists (select from rowhouse.users u where u.id = new.id and u.deleted_at is not null));
     perform rowhouse_private.refresh(new.tenant_id, new.id);
   end if;
   return null;
 end
 
-function rowhouse_private.project_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+function rowhouse_private.projects_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+declare
+  in_tenant uuid;
+  changed uuid[];
 begin
-  if tg_op = 'INSERT' or new.deleted_at is distinct from old.deleted_at then
-    perform rowhouse_private.one_at_a_time(new.tenant_id);
+  for in_tenant, changed in
+    select n.tenant_id, array_agg(n.id) from new_rows n group by n.tenant_id order by n.tenant_id
+  loop
+    perform rowhouse_private.managed_by_caller(in_tenant);
     perform rowhouse_private.refresh(l.tenant_id, l.principal_id)
     from rowhouse_private.liveness l
-    where l.tenant_id = new.tenant_id
+    where l.tenant_id = in_tenant
       and (l.role = any ('{owner,admin,key,job,system}')
         or l.principal_id in (
           select r.user_id from rowhouse.user_project_roles r
-          where r.tenant_id = new.tenant_id and r.project_id = new.id))
+          where r.tenant_id = in_tenant and r.project_id = any (changed)))
     order by l.principal_id;
-  end if;
+  end loop;
   return null;
 end
 
@@ -920,6 +1169,9 @@ declare
   member_role text;
   expiry timestamptz := 'infinity';
   in_projects uuid[] := '{}';
+  edited uuid[] := '{}';
+  administered uuid[] := '{}';
+  only_projects jsonb; -- of a key with scopes
   stands_for uuid[];
 begin
   perform rowhouse_private.one_at_a_time(in_tenant);
@@ -952,8 +1204,9 @@ begin
       select
         coalesce(k.expires_at, 'infinity'),
         case when k.revoked_at is null then 'active' else 'RH005' end,
-        case when k.permissions ? 'write' then 'w' else 'r' end
-      into expiry, verdict, may
+        case when k.permissions ? 'write' then 'w' else 'r' end,
+        k.scopes -> 'projects'
+      into expiry, verdict, may, only_projects
       from rowhouse.api_keys k
       where k.tenant_id = in_tenant and k.id = principal;
     end if;
@@ -963,13 +1216,17 @@ begin
     in_projects := array(
       select p.id from rowhouse.projects p
       where p.tenant_id = in_tenant and p.deleted_at is null
+        and (only_projects is null or only_projects ? p.id::text)
       order by p.id);
   elsif live.kind = 'user' then
-    in_projects := array(
-      select p.id from rowhouse.projects p
-      join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
-      where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null
-      order by p.id);
+    select
+      coalesce(array_agg(p.id order by p.id), '{}'),
+      coalesce(array_agg(p.id order by p.id) filter (where r.role = any ('{editor,admin}')), '{}'),
+      coalesce(array_agg(p.id order by p.id) filter (where r.role = 'admin'), '{}')
+    into in_projects, edited, administered
+    from rowhouse.projects p
+    join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
+    where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null;
   end if;
   if cardinality(stands_for) > 256 then
     verdict := 'RH007';
@@ -982,8 +1239,10 @@ begin
     role = coalesce(member_role, 'none'),
     projects = in_projects,
     principals = stands_for,
-    packed = format('%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for),
-    packed_read = format('r;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for),
+    edits = edited,
+    administers = administered,
+    packed = format('%s;%s;%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered),
+    packed_read = format('r;%s;%s;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for, edited, administered),
     updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = principal;
 end
@@ -994,6 +1253,35 @@ begin
     raise exception 'a tenant is bound: the wall is only changed from outside of every tenant'
       using errcode = '55000', hint = 'Run this in a transaction that did not call rowhouse.enter().';
   end if;
+end
+
+function rowhouse_private.resource_shared() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  if not exists (
+    select from rowhouse.managed_tables m
+    where m.schema_name = 'rowhouse' and m.table_name = 'resources' and m.mode = 'enforce')
+    or rowhouse.caller_role() = 'job'
+  then
+    return new;
+  end if;
+  if not rowhouse.may_share(old.id) then
+    raise exception 'who sees the resource is for those to say who administer it' using errcode = '42501',
+      schema = 'rowhouse', table = 'resources', constraint = 'resources_shared_by_its_administrators';
+  elsif new.workspace_id <> old.workspace_id and not rowhouse.may_use_workspace(new.workspace_id) then
+    raise exception 'the caller puts nothing into this workspace' using errcode = '42501',
+      schema = 'rowhouse', table = 'resources', constraint = 'resources_workspace_usable';
+  elsif new.project_id is distinct from old.project_id
+    and not coalesce(new.project_id = any (rowhouse.caller_edits()), true)
+  then
+    raise exception 'the caller puts nothing into this project' using errcode = '42501',
+      schema = 'rowhouse', table = 'resources', constraint = 'resources_project_editable';
+  elsif new.team_id is distinct from old.team_id
+    and not coalesce(new.team_id = any (rowhouse.caller_principals()), true)
+  then
+    raise exception 'the caller is not in this team' using errcode = '42501',
+      schema = 'rowhouse', table = 'resources', constraint = 'resources_team_of_the_caller';
+  end if;
+  return new;
 end
 
 function rowhouse_private.second_look() returns text  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
@@ -1012,14 +1300,25 @@ begin
     hint = 'The settings app.* were changed after rowhouse.enter(), or carried over from another transaction.';
 end
 
+function rowhouse_private.take_name(kind text, name text, tenant uuid, id uuid) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+begin
+  insert into rowhouse.locator as l (kind, digest, tenant_id, id)
+  values (take_name.kind, sha256(convert_to(take_name.name, 'UTF8')), tenant, take_name.id)
+  on conflict on constraint locator_pkey do update set updated_at = clock_timestamp() where l.id = excluded.id;
+  if not found then
+    raise exception 'this % is taken', kind using errcode = '23505', schema = 'rowhouse', table = 'locator',
+      constraint = 'locator_pkey';
+  end if;
+end
+
 function rowhouse_private.team_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
+  perform rowhouse_private.managed_by_caller(new.tenant_id);
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'team');
   else
     update rowhouse.principals p set deleted_at = new.deleted_at where p.tenant_id = new.tenant_id and p.id = new.id;
     if new.deleted_at is distinct from old.deleted_at then
-      perform rowhouse_private.one_at_a_time(new.tenant_id);
       perform rowhouse_private.refresh(m.tenant_id, m.user_id)
       from rowhouse.team_members m
       where m.tenant_id = new.tenant_id and m.team_id = new.id
@@ -1032,18 +1331,16 @@ end
 function rowhouse_private.tenant_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
   if tg_op = 'INSERT' or new.slug <> old.slug then
-    insert into rowhouse.locator (kind, digest, tenant_id, id)
-    values ('slug', sha256(convert_to(new.slug, 'UTF8')), new.id, new.id);
+    perform rowhouse_private.take_name('slug', new.slug, new.id, new.id);
   end if;
-  if tg_op = 'UPDATE' then
-    update rowhouse_private.liveness
-    set tenant_state = rowhouse_private.tenant_state(new.status, new.placement), updated_at = clock_timestamp()
-    where tenant_id = new.id;
-  end if;
+  insert into rowhouse_private.tenant_states as s (tenant_id, state)
+  values (new.id, rowhouse_private.tenant_state(new.status, new.placement, new.deleted_at))
+  on conflict on constraint tenant_states_pkey do update set state = excluded.state, updated_at = clock_timestamp()
+  where s.state <> excluded.state;
   return null;
 end
 
-function rowhouse_private.tenant_state(status text, placement text) returns text  -- sql, immutable, parallel safe; owner rowhouse_definer; execute: nobody else
+function rowhouse_private.tenant_state(status text, placement text, deleted_at timestamp with time zone) returns text  -- sql, immutable, parallel safe; owner rowhouse_definer; execute: nobody else
 (body: see migrations)
 
 function rowhouse_private.touch() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
@@ -1055,7 +1352,7 @@ end
 function rowhouse_private.user_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
   if tg_op = 'INSERT' or new.email <> old.email then
-    insert into rowhouse.locator (kind, digest, id) values ('email', sha256(convert_to(lower(new.email), 'UTF8')), new.id);
+    perform rowhouse_private.take_name('email', lower(new.email), null, new.id);
   end if;
   if tg_op = 'UPDATE' and new.deleted_at is distinct from old.deleted_at then
     update rowhouse_private.liveness

@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use rowhouse::{Error, Result, Rowhouse};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tracing::Instrument as _;
 
@@ -18,6 +20,8 @@ use crate::error::Problem;
 use crate::router;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How many bytes the headers of a request may have.
+const HEADER_LIMIT: usize = 16 * 1024;
 /// How long an ending process waits for the requests that are under way.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -69,8 +73,14 @@ fn service(house: Rowhouse, settings: &Settings) -> Router {
     router::routes()
         .with_state(house)
         .layer(RequestBodyLimitLayer::new(settings.body_limit))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(limits, limit))
         .layer(middleware::from_fn(observe))
+}
+
+/// A fault of ours ends one request, with an answer, and no other.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    Problem::internal().into_response()
 }
 
 #[derive(Clone)]
@@ -81,6 +91,14 @@ struct Limits {
 
 /// A place among the requests under way, a time to end by, and a named problem for whoever meets a limit.
 async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    let headers: usize = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if headers > HEADER_LIMIT {
+        return Problem::limit(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).into_response();
+    }
     let Ok(_place) = limits.places.try_acquire() else {
         return Problem::limit(StatusCode::SERVICE_UNAVAILABLE).into_response();
     };
@@ -93,8 +111,20 @@ async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Re
     }
 }
 
+/// By which a request is found in the log and in audit rows.
+#[derive(Clone)]
+pub struct RequestId(pub String);
+
+impl RequestId {
+    /// Of this request; `observe` has put it there.
+    pub fn of(parts: &Parts) -> Self {
+        let id = parts.extensions.get::<Self>();
+        Self(id.map_or_else(String::new, |id| id.0.clone()))
+    }
+}
+
 /// One span and one log line a request, its id in both and in the answer; headers that every answer has.
-async fn observe(request: Request, next: Next) -> Response {
+async fn observe(mut request: Request, next: Next) -> Response {
     let id = request
         .headers()
         .get(REQUEST_ID)
@@ -107,6 +137,8 @@ async fn observe(request: Request, next: Next) -> Response {
         })
         .cloned()
         .unwrap_or_else(new_request_id);
+    let text = id.to_str().unwrap_or_default().to_owned();
+    request.extensions_mut().insert(RequestId(text));
     let span = tracing::info_span!(
         "request",
         request_id = id.to_str().unwrap_or_default(),

@@ -1,16 +1,48 @@
 //! Who calls: extractors. A handler's signature says who may call it; one without an extractor of these has no way to a
-//! tenant's rows, since only they give a transaction.
+//! row, since only they give a transaction.
+//!
+//! - [`Operator`]: runs the platform. The registry.
+//! - [`Caller`]: is inside one tenant, by ticket or API key. Its content.
+//! - [`Insider`]: either of the two. The tenant's administration.
+//!
+//! Where the path names a tenant, it has to be the caller's own: any other is answered as one that does not exist, by the
+//! same bytes and after the same work.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use rowhouse::{Context, Rowhouse, TenantTx, Ticket, keys};
+use rowhouse::ids::TenantId;
+use rowhouse::{Context, PlatformTx, Rowhouse, TenantTx, Ticket, keys, operators, tenants};
+use uuid::Uuid;
 
+use crate::app::RequestId;
 use crate::error::Problem;
+use crate::input::parameters;
+
+/// Whoever runs the platform, by an operator's token (`op_..`).
+pub struct Operator {
+    house: Rowhouse,
+    operator: rowhouse::Operator,
+}
+
+impl Operator {
+    /// A transaction of the registry.
+    pub async fn begin(&self) -> Result<PlatformTx, Problem> {
+        Ok(self.house.begin_platform_as(self.operator.clone()).await?)
+    }
+
+    /// A transaction inside a tenant, as the platform: its administration, and its row in the registry.
+    pub async fn inside(&self, tenant: &str) -> Result<TenantTx, Problem> {
+        let mut tx = self.begin().await?;
+        let tenant = tenants::find(&mut tx, tenant).await?;
+        Ok(tx.inside(tenant.id).await?)
+    }
+}
 
 /// Whoever holds a ticket (`\x..`) or an API key (`tk_..`): a caller inside one tenant.
 pub struct Caller {
     house: Rowhouse,
+    request: RequestId,
     credential: Credential,
 }
 
@@ -20,11 +52,167 @@ enum Credential {
 }
 
 impl Caller {
+    async fn holding(bearer: &str, house: &Rowhouse, request: RequestId) -> Result<Self, Problem> {
+        let credential = match bearer.parse() {
+            Ok(ticket) => Credential::Ticket(ticket),
+            Err(_) => Credential::Key(keys::authenticate(house, bearer).await?),
+        };
+        Ok(Self {
+            house: house.clone(),
+            request,
+            credential,
+        })
+    }
+
     /// A transaction inside the caller's tenant. Whether the credential is still good shows at its first statement.
     pub async fn begin(&self) -> Result<TenantTx, Problem> {
-        Ok(match &self.credential {
+        let tx = match &self.credential {
             Credential::Ticket(ticket) => self.house.begin_with_ticket(ticket.clone()).await?,
             Credential::Key(context) => self.house.begin(context).await?,
+        };
+        Ok(tx.with_request_id(&self.request.0))
+    }
+
+    fn tenant(&self) -> TenantId {
+        match &self.credential {
+            Credential::Ticket(ticket) => ticket.claimed_tenant(),
+            Credential::Key(context) => context.tenant_id(),
+        }
+    }
+
+    fn principal(&self) -> Uuid {
+        match &self.credential {
+            Credential::Ticket(ticket) => ticket.claimed_principal().uuid(),
+            Credential::Key(context) => context.principal_id().uuid(),
+        }
+    }
+
+    /// Asks the database whether the credential is good, before a refusal that only its holder may see: to whoever made
+    /// one up, every answer is the same.
+    async fn verify(&self) -> Result<(), Problem> {
+        let mut tx = self.begin().await?;
+        tx.execute("select", &[]).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Refuses a path that names another tenant.
+    async fn stays_at_home(&self, tenant: &str) -> Result<(), Problem> {
+        let named = match tenant.parse() {
+            Ok(id) => Some(id),
+            Err(_) => self.house.leads_to(tenant).await?,
+        };
+        if named == Some(self.tenant()) {
+            tracing::Span::current().record("tenant_id", tracing::field::display(self.tenant()));
+            Ok(())
+        } else {
+            self.verify().await?;
+            Err(Problem::no_such_tenant())
+        }
+    }
+}
+
+/// An operator, or a caller inside the tenant.
+pub enum Insider {
+    /// Runs the platform, and came for this tenant.
+    Operator(Operator, String),
+    /// Is inside it.
+    Caller(Caller),
+}
+
+impl Insider {
+    /// A transaction inside the tenant: as the platform, or as the caller.
+    pub async fn begin(&self) -> Result<TenantTx, Problem> {
+        match self {
+            Self::Operator(operator, tenant) => operator.inside(tenant).await,
+            Self::Caller(caller) => caller.begin().await,
+        }
+    }
+}
+
+/// Whom a cursor or a list belongs to.
+pub trait Asker {
+    /// Bytes that tell this caller, in this tenant, from every other.
+    fn identity(&self) -> Vec<u8>;
+}
+
+impl Asker for Operator {
+    fn identity(&self) -> Vec<u8> {
+        let id = self
+            .operator
+            .id()
+            .map_or(Uuid::nil(), rowhouse::ids::OperatorTokenId::uuid);
+        id.as_bytes().to_vec()
+    }
+}
+
+impl Asker for Caller {
+    fn identity(&self) -> Vec<u8> {
+        [self.tenant().uuid(), self.principal()]
+            .iter()
+            .flat_map(|id| *id.as_bytes())
+            .collect()
+    }
+}
+
+impl Asker for Insider {
+    fn identity(&self) -> Vec<u8> {
+        match self {
+            Self::Operator(operator, tenant) => [&operator.identity(), tenant.as_bytes()].concat(),
+            Self::Caller(caller) => caller.identity(),
+        }
+    }
+}
+
+/// What stands behind `Bearer`.
+fn bearer(parts: &Parts) -> Result<&str, Problem> {
+    let mut values = parts.headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value
+            .to_str()
+            .ok()
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .ok_or_else(Problem::unauthorized),
+        _ => Err(Problem::unauthorized()),
+    }
+}
+
+/// The tenant that the path names, where it names one.
+async fn tenant_of<S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+) -> Result<Option<String>, Problem> {
+    let parameters = parameters(parts, state).await?;
+    Ok(parameters
+        .into_iter()
+        .find(|(name, _)| name == "tenant")
+        .map(|(_, value)| value))
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Operator
+where
+    Rowhouse: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let token = bearer(parts)?;
+        let house = Rowhouse::from_ref(state);
+        if !operators::is_token(token) {
+            // Somebody's ticket or key opens no operator's door, whatever it is good for.
+            Caller::holding(token, &house, RequestId::of(parts))
+                .await?
+                .verify()
+                .await?;
+            return Err(Problem::operators_only());
+        }
+        let mut tx = house.begin_platform().await?;
+        let operator = operators::verify(&mut tx, token).await?;
+        tx.commit().await?;
+        let operator = operator.ok_or_else(Problem::unauthorized)?;
+        let request = RequestId::of(parts);
+        Ok(Self {
+            house,
+            operator: operator.with_request_id(request.0),
         })
     }
 }
@@ -36,17 +224,35 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        if operators::is_token(bearer(parts)?) {
+            Operator::from_request_parts(parts, state).await?;
+            return Err(rowhouse::Error::SupportAccessRequired.into());
+        }
         let house = Rowhouse::from_ref(state);
-        let bearer = parts
-            .headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .ok_or_else(Problem::unauthorized)?;
-        let credential = match bearer.parse() {
-            Ok(ticket) => Credential::Ticket(ticket),
-            Err(_) => Credential::Key(keys::authenticate(&house, bearer).await?),
-        };
-        Ok(Self { house, credential })
+        let caller = Self::holding(bearer(parts)?, &house, RequestId::of(parts)).await?;
+        if let Some(tenant) = tenant_of(parts, state).await? {
+            caller.stays_at_home(&tenant).await?;
+        }
+        Ok(caller)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Insider
+where
+    Rowhouse: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        if operators::is_token(bearer(parts)?) {
+            let operator = Operator::from_request_parts(parts, state).await?;
+            let tenant = tenant_of(parts, state)
+                .await?
+                .ok_or_else(Problem::no_such_tenant)?;
+            return Ok(Self::Operator(operator, tenant));
+        }
+        Ok(Self::Caller(
+            Caller::from_request_parts(parts, state).await?,
+        ))
     }
 }

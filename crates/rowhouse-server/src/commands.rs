@@ -5,14 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use rowhouse::embedded::{Embedded, Options};
+use rowhouse::ids::OperatorTokenId;
 use rowhouse::tables::{self, Assign, Mode, Protect};
-use rowhouse::tenants::{self, Kind, NewTenant, PlanTier, Tenant};
+use rowhouse::tenants;
 use rowhouse::{Access, Context, Error, Owner, Result, Secret, logins, migrate, operators, users};
 use serde_json::json;
 
 use crate::config::Settings;
 use crate::connection::{self, DEFAULT_DATA, Place, Target};
-use crate::output::{self, Output};
+use crate::output::{self, Output, table};
+use crate::tenants::cli::operator;
 use crate::tour::TourReport;
 
 /// `migrate`: builds or completes the wall, and its logins.
@@ -46,64 +48,6 @@ pub async fn migrate(
         0 => "Nothing to do: the database is up to date.".into(),
         _ => format!("Applied {}.", applied.join(", ")),
     })
-}
-
-/// `tenants list`.
-pub async fn list_tenants(target: &Target, settings: &Settings, out: Output) -> Result<()> {
-    let house = target.place(settings)?.house(settings).await?;
-    let mut tx = house.begin_platform().await?;
-    let mut all: Vec<Tenant> = Vec::new();
-    loop {
-        let page = tenants::list(&mut tx, all.last().map(|tenant| tenant.id), 1000).await?;
-        if page.is_empty() {
-            break;
-        }
-        all.extend(page);
-    }
-    tx.commit().await?;
-    out.show(&all, |all| {
-        let mut lines = vec![format!(
-            "{:<24}{:<14}{:<12}{:<14}ID",
-            "SLUG", "KIND", "PLAN", "STATUS"
-        )];
-        lines.extend(all.iter().map(|t| {
-            format!(
-                "{:<24}{:<14}{:<12}{:<14}{}",
-                t.slug,
-                t.kind.as_str(),
-                t.plan.as_str(),
-                t.status.as_str(),
-                t.id
-            )
-        }));
-        lines.join("\n")
-    })
-}
-
-/// `tenants create SLUG`.
-pub async fn create_tenant(
-    target: &Target,
-    settings: &Settings,
-    new: (String, Option<String>, Kind, PlanTier),
-    out: Output,
-) -> Result<()> {
-    let (slug, name, kind, plan) = new;
-    let house = target.place(settings)?.house(settings).await?;
-    let mut tx = house.begin_platform().await?;
-    let name = name.unwrap_or_else(|| slug.clone());
-    let tenant = tenants::create(
-        &mut tx,
-        NewTenant {
-            slug,
-            name,
-            kind,
-            plan,
-            owner: None,
-        },
-    )
-    .await?;
-    tx.commit().await?;
-    out.show(&tenant, |tenant| format!("{}  {}", tenant.id, tenant.slug))
 }
 
 /// `ticket --tenant SLUG`.
@@ -181,13 +125,52 @@ pub async fn operator_token(
     out: Output,
 ) -> Result<()> {
     let house = target.place(settings)?.house(settings).await?;
-    let mut tx = house.begin_platform().await?;
+    let mut tx = house.begin_platform_as(operator()).await?;
     let (id, token) = operators::issue(&mut tx, name, ttl.map(Duration::from_secs)).await?;
     tx.commit().await?;
     out.show(
         &json!({ "id": id, "name": name, "token": token.reveal() }),
         |_| token.reveal().to_owned(),
     )
+}
+
+/// `operator list`.
+pub async fn list_operators(target: &Target, settings: &Settings, out: Output) -> Result<()> {
+    let house = target.place(settings)?.house(settings).await?;
+    let mut tx = house.begin_platform_as(operator()).await?;
+    let tokens = operators::list(&mut tx).await?;
+    tx.commit().await?;
+    let moment = |at: Option<jiff::Timestamp>| at.map_or_else(|| "-".into(), |at| at.to_string());
+    out.show(&tokens, |tokens| {
+        table(
+            &["NAME", "LAST USED", "EXPIRES", "REVOKED", "ID"],
+            tokens.iter().map(|token| {
+                vec![
+                    token.name.clone(),
+                    moment(token.last_used_at),
+                    moment(token.expires_at),
+                    moment(token.revoked_at),
+                    token.id.to_string(),
+                ]
+            }),
+        )
+    })
+}
+
+/// `operator revoke`.
+pub async fn revoke_operator(
+    target: &Target,
+    settings: &Settings,
+    token: OperatorTokenId,
+    out: Output,
+) -> Result<()> {
+    let house = target.place(settings)?.house(settings).await?;
+    let mut tx = house.begin_platform_as(operator()).await?;
+    operators::revoke(&mut tx, token).await?;
+    tx.commit().await?;
+    out.show(&json!({ "revoked": token }), |_| {
+        format!("{token}  revoked")
+    })
 }
 
 /// `seed`.
@@ -269,16 +252,16 @@ pub async fn list_tables(target: &Target, settings: &Settings, out: Output) -> R
     let tx = owner.begin().await?;
     let managed = tables::list(&tx).await?;
     out.show(&managed, |managed| {
-        let mut lines = vec![format!("{:<40}{:<10}MODE", "TABLE", "CLASS")];
-        lines.extend(managed.iter().map(|table| {
-            format!(
-                "{:<40}{:<10}{}",
-                format!("{}.{}", table.schema, table.table),
-                table.class.as_str(),
-                table.mode
-            )
-        }));
-        lines.join("\n")
+        table(
+            &["TABLE", "CLASS", "MODE"],
+            managed.iter().map(|t| {
+                vec![
+                    format!("{}.{}", t.schema, t.table),
+                    t.class.to_string(),
+                    t.mode.to_string(),
+                ]
+            }),
+        )
     })
 }
 

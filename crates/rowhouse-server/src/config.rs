@@ -12,7 +12,11 @@ const DEFAULTS: &str = include_str!("../config.default.toml");
 const FILE: &str = "rowhouse.toml";
 const PREFIX: &str = "ROWHOUSE_";
 /// Variables with our prefix that are not settings of the server.
-const OTHERS: &[&str] = &["ROWHOUSE_POSTGRES_BIN", "ROWHOUSE_PGBOUNCER"];
+const OTHERS: &[&str] = &[
+    "ROWHOUSE_POSTGRES_BIN",
+    "ROWHOUSE_PGBOUNCER",
+    "ROWHOUSE_KEY",
+];
 
 /// As in `config.default.toml`, which says what each means.
 #[derive(Clone, Deserialize)]

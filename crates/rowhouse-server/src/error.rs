@@ -7,7 +7,76 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rowhouse::Error;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A refusal as it is sent (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// `urn:rowhouse:error:` and the code.
+    r#type: String,
+    /// What the status means.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// Stable; each has a page in docs/errors.
+    code: &'static str,
+    /// What is wrong with this request.
+    detail: String,
+    /// Of bad input: the field, as the caller named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// Of bad input: the rule it breaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+}
+
+/// By what a request can be refused: status, codes, and whether it applies to an operation that takes a body, needs a
+/// credential, names something in its path, changes something.
+type Refusal = (
+    u16,
+    &'static [&'static str],
+    fn(bool, bool, bool, bool) -> bool,
+);
+
+/// Every refusal there is, for the `OpenAPI` document.
+pub const REFUSALS: &[Refusal] = &[
+    (400, &["invalid"], |_, _, _, _| true),
+    (401, &["unauthorized"], |_, credential, _, _| credential),
+    (
+        403,
+        &[
+            "not-permitted",
+            "read-only",
+            "support-access-required",
+            "tenant-not-active",
+            "too-many-principals",
+        ],
+        |_, credential, _, _| credential,
+    ),
+    (404, &["not-found"], |body, _, named, _| body || named),
+    (405, &["method-not-allowed"], |_, _, _, _| true),
+    (408, &["timeout"], |_, _, _, _| true),
+    (409, &["taken"], |body, _, _, _| body),
+    (412, &["changed"], |_, _, _, changes| changes),
+    (413, &["body-too-large"], |_, _, _, _| true),
+    (415, &["not-json"], |body, _, _, _| body),
+    (422, &["idempotency-key-reused"], |body, _, _, _| body),
+    (431, &["headers-too-large"], |_, _, _, _| true),
+    (500, &["internal"], |_, _, _, _| true),
+    (
+        503,
+        &[
+            "overloaded",
+            "not-ready",
+            "pool-exhausted",
+            "connect",
+            "not-placed-here",
+        ],
+        |_, _, _, _| true,
+    ),
+];
 
 /// An answer that is a refusal.
 #[derive(Debug)]
@@ -15,6 +84,8 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
+    /// The field of the input, and the rule it breaks.
+    input: Option<(String, String)>,
 }
 
 impl Problem {
@@ -25,6 +96,7 @@ impl Problem {
             code: "unauthorized",
             detail: "send `Authorization: Bearer` with a ticket or an API key that is good now"
                 .into(),
+            input: None,
         }
     }
 
@@ -34,6 +106,53 @@ impl Problem {
             status: StatusCode::NOT_FOUND,
             code: "not-found",
             detail: "there is nothing under this path".into(),
+            input: None,
+        }
+    }
+
+    /// There is no such tenant, or it is not the caller's: nobody can tell which.
+    pub fn no_such_tenant() -> Self {
+        Error::NotFound("tenant").into()
+    }
+
+    /// A caller inside a tenant asked for what operators do.
+    pub fn operators_only() -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            code: "not-permitted",
+            detail: "only an operator may do this".into(),
+            input: None,
+        }
+    }
+
+    /// Input that breaks a rule.
+    pub fn invalid(field: &str, rule: &str) -> Self {
+        Error::Invalid {
+            field: field.to_owned().into(),
+            rule: rule.to_owned(),
+        }
+        .into()
+    }
+
+    /// A body that does not say that it is JSON.
+    pub fn not_json() -> Self {
+        Self {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            code: "not-json",
+            detail: "send the body as `Content-Type: application/json`".into(),
+            input: None,
+        }
+    }
+
+    /// A body that could not be read to its end.
+    pub fn unread(status: StatusCode) -> Self {
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::limit(status),
+            _ => Error::Invalid {
+                field: "body".into(),
+                rule: "must arrive whole".into(),
+            }
+            .into(),
         }
     }
 
@@ -43,6 +162,17 @@ impl Problem {
             status: StatusCode::METHOD_NOT_ALLOWED,
             code: "method-not-allowed",
             detail: "this path does not take this method".into(),
+            input: None,
+        }
+    }
+
+    /// Something failed on our side.
+    pub fn internal() -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "internal",
+            detail: "something failed on our side; the request id leads to it in the log".into(),
+            input: None,
         }
     }
 
@@ -52,6 +182,7 @@ impl Problem {
             status: StatusCode::SERVICE_UNAVAILABLE,
             code: "not-ready",
             detail: "the database does not answer".into(),
+            input: None,
         }
     }
 
@@ -61,6 +192,10 @@ impl Problem {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 ("body-too-large", "the body is larger than `body_limit`")
             }
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
+                "headers-too-large",
+                "the headers have more than 16384 bytes",
+            ),
             StatusCode::REQUEST_TIMEOUT => (
                 "timeout",
                 "the request took longer than `timeout` seconds and was given up",
@@ -74,6 +209,7 @@ impl Problem {
             status,
             code,
             detail: detail.into(),
+            input: None,
         }
     }
 }
@@ -87,7 +223,10 @@ impl From<Error> for Problem {
             Error::TenantNotActive
             | Error::ReadOnly
             | Error::TooManyPrincipals
+            | Error::SupportAccessRequired
             | Error::NotPermitted(_) => StatusCode::FORBIDDEN,
+            Error::Changed => StatusCode::PRECONDITION_FAILED,
+            Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Error::Invalid { .. } => StatusCode::BAD_REQUEST,
             Error::NotFound(_) => StatusCode::NOT_FOUND,
             Error::Taken { .. } => StatusCode::CONFLICT,
@@ -96,12 +235,7 @@ impl From<Error> for Problem {
             }
             _ => {
                 tracing::error!(code = error.code(), %error, "a request failed");
-                return Self {
-                    status: StatusCode::INTERNAL_SERVER_ERROR,
-                    code: "internal",
-                    detail: "something failed on our side; the request id leads to it in the log"
-                        .into(),
-                };
+                return Self::internal();
             }
         };
         if status.is_server_error() {
@@ -111,19 +245,27 @@ impl From<Error> for Problem {
             status,
             code: error.code(),
             detail: error.to_string(),
+            input: match error {
+                Error::Invalid { field, rule } => Some((field.into_owned(), rule)),
+                Error::Taken { field } => Some((field.into(), "must not be taken".into())),
+                _ => None,
+            },
         }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": format!("urn:rowhouse:error:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or("refused"),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-        });
+        let (field, rule) = self.input.unzip();
+        let body = ProblemBody {
+            r#type: format!("urn:rowhouse:error:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("refused"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: self.detail,
+            field,
+            rule,
+        };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(

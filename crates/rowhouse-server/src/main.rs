@@ -3,28 +3,43 @@
 //! Every command takes `--data DIR` of an `up`, or `--database URL`; `--json` answers with one JSON value. Exit code 0:
 //! done; 1: not done, with the cause and the way out on stderr; 2: the command line cannot be understood.
 
+#![expect(
+    unused_qualifications,
+    reason = "the annotations of utoipa expand to qualified names"
+)]
+
+mod answer;
 mod app;
+mod audit;
 mod auth;
 mod commands;
 mod config;
 mod connection;
+mod docs;
 mod doctor;
 mod error;
 mod health;
+mod input;
+mod keys;
 mod logs;
+mod openapi;
 mod output;
+mod page;
 mod ping;
+mod resources;
 mod router;
 mod seed;
+mod tenants;
 mod tour;
 mod up;
+mod workspaces;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use rowhouse::ids::OperatorTokenId;
 use rowhouse::tables::Mode;
-use rowhouse::tenants::{Kind, PlanTier};
 use rowhouse::{Access, Error, Result};
 
 use crate::config::Settings;
@@ -71,7 +86,20 @@ enum Command {
     Seed,
     /// The customers
     #[command(subcommand)]
-    Tenants(Tenants),
+    Tenants(tenants::cli::Command),
+    /// A tenant's API keys
+    #[command(subcommand)]
+    Keys(keys::cli::Command),
+    /// Where a tenant's resources lie
+    #[command(subcommand)]
+    Workspaces(workspaces::cli::Command),
+    /// A tenant's resources, for whoever holds one of its keys
+    Resources(resources::cli::Resources),
+    /// A tenant's trail
+    #[command(subcommand)]
+    Audit(audit::cli::Command),
+    /// Print the OpenAPI document of the HTTP service
+    Openapi,
     /// The tables behind the wall
     #[command(subcommand)]
     Tables(Tables),
@@ -100,26 +128,6 @@ enum Command {
     /// Those who run the platform
     #[command(subcommand)]
     Operator(Operator),
-}
-
-#[derive(Subcommand)]
-enum Tenants {
-    /// List them, the newest first
-    List,
-    /// Found one, with its baseline
-    Create {
-        /// Its name in URLs
-        slug: String,
-        /// Its name for people (default: the slug)
-        #[arg(long)]
-        name: Option<String>,
-        /// personal or organization
-        #[arg(long, default_value_t = Kind::Organization)]
-        kind: Kind,
-        /// free, team, business or enterprise
-        #[arg(long, default_value_t = PlanTier::Free)]
-        plan: PlanTier,
-    },
 }
 
 #[derive(Subcommand)]
@@ -175,6 +183,13 @@ enum Operator {
         /// Seconds until it expires (default: never)
         #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3_153_600_000))]
         ttl: Option<u64>,
+    },
+    /// List the tokens, also those that were revoked
+    List,
+    /// Revoke a token: it opens nothing from the next request on
+    Revoke {
+        /// Its id
+        token: OperatorTokenId,
     },
 }
 
@@ -252,13 +267,12 @@ async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
         Command::Serve { .. } => commands::serve(target, &settings).await,
         Command::Migrate { dry_run } => commands::migrate(target, &settings, dry_run, out).await,
         Command::Seed => commands::seed(&target.place(&settings)?, &settings, out).await,
-        Command::Tenants(Tenants::List) => commands::list_tenants(target, &settings, out).await,
-        Command::Tenants(Tenants::Create {
-            slug,
-            name,
-            kind,
-            plan,
-        }) => commands::create_tenant(target, &settings, (slug, name, kind, plan), out).await,
+        Command::Tenants(command) => command.run(target, &settings, out).await,
+        Command::Keys(command) => command.run(target, &settings, out).await,
+        Command::Workspaces(command) => command.run(target, &settings, out).await,
+        Command::Resources(command) => command.run(target, &settings, out).await,
+        Command::Audit(command) => command.run(target, &settings, out).await,
+        Command::Openapi => output::line(openapi::document().trim_end()),
         Command::Tables(Tables::Protect {
             tables,
             tenant,
@@ -299,6 +313,10 @@ async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
         }
         Command::Operator(Operator::Token { name, ttl }) => {
             commands::operator_token(target, &settings, &name, ttl, out).await
+        }
+        Command::Operator(Operator::List) => commands::list_operators(target, &settings, out).await,
+        Command::Operator(Operator::Revoke { token }) => {
+            commands::revoke_operator(target, &settings, token, out).await
         }
     }
 }

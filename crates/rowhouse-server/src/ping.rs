@@ -3,12 +3,13 @@
 use axum::Json;
 use rowhouse::ids::{ProjectId, TenantId, UserId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::error::Problem;
 
 /// The caller's context, as Postgres has it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Pong {
     tenant_id: TenantId,
     user_id: Option<UserId>,
@@ -17,7 +18,8 @@ pub struct Pong {
     mode: String,
 }
 
-/// Who the caller is.
+/// Who the caller is, as Postgres has it.
+#[utoipa::path(get, path = "/_int/tenancy/ping", tag = "service", responses((status = 200, body = Pong)), security(("caller" = [])))]
 pub async fn ping(caller: Caller) -> Result<Json<Pong>, Problem> {
     let mut tx = caller.begin().await?;
     let row = tx

@@ -135,14 +135,22 @@ async fn operator_token(data: &Path, house: &Rowhouse) -> Result<String> {
     Ok(token.reveal().to_owned())
 }
 
+/// What a newcomer can paste. The README has the same lines; a test runs them.
+const FIRST_STEPS: &str = include_str!("first_steps.sh");
+
 fn greeting(connection: &Connection, data: &Path, seeded: &seed::Seeded) -> String {
-    let program = std::env::args().next().unwrap_or_else(|| "rowhouse".into());
+    let data = data.display();
+    let steps: Vec<String> = FIRST_STEPS
+        .replace("http://127.0.0.1:7080", &connection.url)
+        .replace(".rowhouse/", &format!("{data}/"))
+        .lines()
+        .map(|line| format!("  {line}").trim_end().to_owned())
+        .collect();
     format!(
-        "{}\n\nRowhouse answers at {url}. Its data and connection.json are in {data}. Ctrl-C stops it.\n\n\
-         Ask as a member of the tenant acme who you are (in another terminal, in this folder):\n\n  \
-         curl -H \"Authorization: Bearer $({program} ticket --tenant acme --user test@example.com --data {data})\" {url}/_int/tenancy/ping\n",
+        "{}\n\nRowhouse answers at {url}; its API is described at {url}/docs. Its data and connection.json are in {data}. \
+         Ctrl-C stops it.\n\nFirst steps, to be pasted into another terminal, in this folder:\n\n{}\n",
         seed::describe(seeded),
+        steps.join("\n"),
         url = connection.url,
-        data = data.display(),
     )
 }

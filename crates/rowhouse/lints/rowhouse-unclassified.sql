@@ -17,12 +17,11 @@ cross join lateral (
   ) every_right
   where grantee in (select oid from app_grantee) and privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
 ) x
-where r.installed
+where r.list_is_known
   and x.reaches
   and c.oid not in (select oid from managed where oid is not null)
-  -- Its registry: rowhouse-registry-open.
-  and not (n.nspname = 'rowhouse' and c.relname in ('tenants', 'users', 'locator', 'operator_tokens', 'platform_audit',
-    'managed_tables', 'schema_history'))
+  and c.oid not in (select oid from registry_table) -- rowhouse-registry-open
+  and c.oid is distinct from to_regclass('rowhouse.schema_history')
   and not exists (
     select
     from pg_depend d

@@ -66,26 +66,37 @@ create table rowhouse_private.keyring (
 grant select, insert, update on rowhouse_private.keyring to rowhouse_definer;
 grant select (ticket_head, ticket_key) on rowhouse_private.keyring to rowhouse_sealer;
 
+-- Whether a tenant may be entered at all. A row of its own, which nothing inside of the tenant ever locks: a tenant must
+-- not be able to hold up its own suspension. Kept by a trigger.
+create table rowhouse_private.tenant_states (
+  tenant_id uuid not null constraint tenant_states_pkey primary key,
+  state text not null, -- 'active', or the SQLSTATE with which to refuse
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+) with (fillfactor = 80);
+grant select, insert, update on rowhouse_private.tenant_states to rowhouse_definer;
+
 -- What `enter` needs to know of a caller, in one row: may this principal, with this credential, enter this tenant
--- now, and as what. Kept by triggers, in the transaction that changes a member, key, project or tenant.
+-- now, and as what. Kept by triggers, in the transaction that changes a member, key or project. The row of the principal
+-- `tenant` is also the lock of the tenant's administration: see one_at_a_time().
 create table rowhouse_private.liveness (
   tenant_id uuid not null,
   principal_id uuid not null,
   credential_id uuid not null, -- the API key or session; the nil UUID when an embedding service vouches for the caller
   kind text not null,
-  tenant_state text not null default 'active', -- or the SQLSTATE with which to refuse
-  own_state text not null default 'RH005',     -- likewise, for the principal and its credential
-  user_gone boolean not null default false,    -- the user was deleted from the platform
+  own_state text not null default 'RH005',  -- 'active', or the SQLSTATE with which to refuse
+  user_gone boolean not null default false, -- the user was deleted from the platform
   expires_at timestamptz not null default 'infinity',
   access text not null default 'r', -- 'r' or 'w': the most that a ticket can ask for
   role text not null default 'none',
   user_id uuid,
   projects uuid[] not null default '{}',
   principals uuid[] not null default '{}',
-  packed text not null default '',      -- app.context for a ticket that asks to write: access;role;{projects};{principals}
+  edits uuid[] not null default '{}',      -- of the projects, those in which it may write what is the project's
+  administers uuid[] not null default '{}', -- and those in which it says who may
+  packed text not null default '',      -- app.context for a ticket that asks to write: access;role;{projects};{principals};{edits};{administers}
   packed_read text not null default '', -- app.context for a ticket that asks to read
   state text not null generated always as (case
-    when tenant_state <> 'active' then tenant_state
     when user_gone then 'RH005'
     when own_state <> 'active' then own_state
     when kind = 'system' then 'system' -- to be looked at more closely: it may enter from a platform login only
@@ -169,6 +180,26 @@ begin
 end
 $$;
 
+-- Stands in each floor and is gone from every plan: IMMUTABLE and without arguments, so the planner runs it, each time it
+-- plans a statement over a walled table, before it looks at anything else of it. It is there for that moment. Postgres
+-- tries a caller's condition before the floor when it is leakproof, costs less than ten operators, and not more than the
+-- floor; and the caller decides whether something fails or waits when it holds:
+--   case when title > any ('{M}') then (select 1 / (random() * 0)::int) is null end
+-- So texts of other tenants could be read letter by letter. Where operators cost nothing, no condition costs less than
+-- ten of them, and each level of security waits for the one before it. Whatever the caller makes of the setting, he does
+-- it before this runs or after the plan is made.
+create function rowhouse.floor_first() returns boolean
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_setting('cpu_operator_cost') <> '0' then -- asked first: inside a parallel worker nothing can be set
+    perform set_config('cpu_operator_cost', '0', true);
+  end if;
+  return true;
+end
+$$;
+
 -- The tenant that this transaction may write to; raises under a context that may only read.
 create function rowhouse.writable_tenant() returns uuid
 language plpgsql stable parallel safe security definer cost 10
@@ -184,7 +215,7 @@ begin
 end
 $$;
 
--- The four below answer NULL or nothing when no tenant is bound, and raise when the context was tampered with.
+-- All below answer NULL or nothing when no tenant is bound, and raise when the context was tampered with.
 
 create function rowhouse.current_tenant() returns uuid
 language sql stable parallel safe
@@ -207,6 +238,34 @@ return case
   when rowhouse.current_tenant() is null then '{}'
   else split_part(current_setting('app.context', true), ';', 4)
 end::uuid[];
+
+-- What can be meant for the caller: itself and whom it stands for, and its projects.
+create function rowhouse.caller_audiences() returns uuid[]
+language sql stable parallel safe
+return case
+  when rowhouse.current_tenant() is null then '{}'::uuid[]
+  else split_part(current_setting('app.context', true), ';', 4)::uuid[] || split_part(current_setting('app.context', true), ';', 3)::uuid[]
+end;
+
+-- Of these, where it may change what is meant for them: a key and a manager of the tenant everywhere.
+create function rowhouse.caller_edits() returns uuid[]
+language sql stable parallel safe
+return case
+  when rowhouse.current_tenant() is null then '{}'::uuid[]
+  when split_part(current_setting('app.context', true), ';', 2) = any ('{owner,admin,key}'::text[])
+    then split_part(current_setting('app.context', true), ';', 4)::uuid[] || split_part(current_setting('app.context', true), ';', 3)::uuid[]
+  else split_part(current_setting('app.context', true), ';', 5)::uuid[]
+end;
+
+-- And where it may say who else may: a manager of the tenant everywhere.
+create function rowhouse.caller_administers() returns uuid[]
+language sql stable parallel safe
+return case
+  when rowhouse.current_tenant() is null then '{}'::uuid[]
+  when split_part(current_setting('app.context', true), ';', 2) = any ('{owner,admin}'::text[])
+    then split_part(current_setting('app.context', true), ';', 4)::uuid[] || split_part(current_setting('app.context', true), ';', 3)::uuid[]
+  else split_part(current_setting('app.context', true), ';', 6)::uuid[]
+end;
 
 -- The caller itself, first among its principals: the actor of audit rows.
 create function rowhouse.current_principal() returns uuid
@@ -260,6 +319,7 @@ as $$
 declare
   ours constant boolean := rowhouse_private.is_ours(ticket);
   live rowhouse_private.liveness;
+  tenant_state text;
   project uuid;
   nil constant uuid := '00000000-0000-0000-0000-000000000000';
   packed text;
@@ -275,16 +335,17 @@ begin
     raise exception 'the ticket has expired' using errcode = 'RH003';
   end if;
   select * into live from rowhouse_private.liveness where lookup = substring(ticket, 3, 48);
-  if live.state is null or live.state = 'RH005' or live.expires_at <= clock_timestamp()
+  select s.state into tenant_state from rowhouse_private.tenant_states s where s.tenant_id = live.tenant_id;
+  if live.state is null or live.state = 'RH005' or live.expires_at <= clock_timestamp() or tenant_state is null
     or (live.state = 'system' and not pg_has_role(session_user, 'rowhouse_platform', 'member'))
   then
     raise exception 'the caller is not, or no longer, known to the tenant' using errcode = 'RH005';
-  elsif live.state = 'RH004' then
+  elsif tenant_state = 'RH004' and live.state <> 'system' then -- the platform goes on managing it
     raise exception 'the tenant is not active' using errcode = 'RH004';
+  elsif tenant_state = 'RH008' then
+    raise exception 'the tenant is not placed on this server' using errcode = 'RH008';
   elsif live.state = 'RH007' then
     raise exception 'the caller stands for more than 256 principals' using errcode = 'RH007';
-  elsif live.state = 'RH008' then
-    raise exception 'the tenant is not placed on this server' using errcode = 'RH008';
   elsif live.state <> all ('{active,system}') then
     raise exception 'the caller is refused' using errcode = 'RH005';
   end if;
@@ -294,7 +355,9 @@ begin
     if project <> all (live.projects) then
       raise exception 'the caller is not, or no longer, a member of the project' using errcode = 'RH005';
     end if;
-    packed := format('%s;%s;{%s};%s', split_part(packed, ';', 1), live.role, project, split_part(packed, ';', 4));
+    packed := format('%s;%s;{%s};%s;%s;%s', split_part(packed, ';', 1), live.role, project, live.principals,
+      array(select project where project = any (live.edits)),
+      array(select project where project = any (live.administers)));
   end if;
   return rowhouse_private.open(live.tenant_id, live.user_id, packed);
 end
@@ -320,6 +383,7 @@ begin
         and pg_catalog.substring(ticket, 51, 16) operator(pg_catalog.=) '\x00000000000000000000000000000000'
         and pg_catalog.substring(ticket, 68, 8) operator(pg_catalog.>) pg_catalog.timestamptz_send(pg_catalog.clock_timestamp())
         and l.state operator(pg_catalog.=) 'active'
+        and t.state operator(pg_catalog.=) 'active'
         and l.expires_at operator(pg_catalog.>) pg_catalog.clock_timestamp()
       then pg_catalog.set_config('app.seal', pg_catalog.encode(pg_catalog.sha256(
         k.seal_key
@@ -336,22 +400,43 @@ begin
   into opened
   from (values (true)) one (row)
   left join rowhouse_private.keyring k on true
-  left join rowhouse_private.liveness l on l.lookup operator(pg_catalog.=) pg_catalog.substring(ticket, 3, 48);
+  left join rowhouse_private.liveness l on l.lookup operator(pg_catalog.=) pg_catalog.substring(ticket, 3, 48)
+  left join rowhouse_private.tenant_states t on t.tenant_id operator(pg_catalog.=) l.tenant_id;
 end
 $$;
 
--- What the last borrower of a connection left behind that a later one could stumble over; empty when it is clean.
--- To be called as simple-protocol text, outside a transaction, after `reset all`.
-create function rowhouse.residue() returns text[]
-language sql volatile parallel unsafe
-return array_remove(array[
-  case when exists (select from pg_prepared_statements where from_sql) then 'prepared statement' end,
-  case when exists (select from pg_cursors where is_holdable) then 'holdable cursor' end,
-  case when pg_my_temp_schema() <> 0 then 'temporary schema' end,
-  case when exists (select from pg_listening_channels()) then 'listening channel' end,
-  case when exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) then 'session advisory lock' end,
-  case when current_user <> session_user then 'role' end
-], null);
+-- What the last borrower of a connection left behind that a later one could stumble over; empty when it is clean. `ours` is
+-- how many statements the driver has prepared on it: somebody may have thrown some away. What the driver asks of types for
+-- itself does not count. To be called as simple-protocol text, outside a transaction, after `reset all`. It is asked behind
+-- each transaction: plpgsql keeps its plan.
+create function rowhouse.residue(ours bigint default 0) returns text[]
+language plpgsql volatile parallel unsafe
+as $$
+begin
+  return (
+    select pg_catalog.array_remove(array[
+      case when p.by_sql operator(pg_catalog.>) 0 then 'prepared statement' end,
+      case when p.by_driver operator(pg_catalog.<) ours then 'missing prepared statement' end,
+      case when exists (select from pg_catalog.pg_cursor() c where c.is_holdable) then 'holdable cursor' end,
+      case when pg_catalog.pg_my_temp_schema() operator(pg_catalog.<>) 0::pg_catalog.oid then 'temporary schema' end,
+      case when exists (select from pg_catalog.pg_listening_channels()) then 'listening channel' end,
+      case
+        when current_user operator(pg_catalog.<>) session_user
+          or pg_catalog.current_setting('role') operator(pg_catalog.<>) 'none'
+        then 'role'
+      end
+    ], null)
+    from (
+      select
+        pg_catalog.count(*) filter (where s.from_sql) as by_sql,
+        pg_catalog.count(*) filter (
+          where not s.from_sql
+            and s.statement operator(pg_catalog.!~~) 'SELECT t.typname, t.typtype, %'
+            and s.statement operator(pg_catalog.!~~) 'SELECT enumlabel%'
+            and s.statement operator(pg_catalog.!~~) 'SELECT attname, atttypid%') as by_driver
+      from pg_catalog.pg_prepared_statement() s) p);
+end
+$$;
 
 -- New keys for tickets and seals; the keys of before stay good until the next rotation. The first call makes the keyring.
 create function rowhouse.rotate_seal() returns void
@@ -383,8 +468,9 @@ end
 $$;
 
 grant execute on function
-  rowhouse.enter, rowhouse.bound_tenant, rowhouse.writable_tenant, rowhouse.current_tenant, rowhouse.current_user_id,
+  rowhouse.enter, rowhouse.bound_tenant, rowhouse.floor_first, rowhouse.writable_tenant, rowhouse.current_tenant, rowhouse.current_user_id,
   rowhouse.current_projects, rowhouse.caller_principals, rowhouse.current_principal, rowhouse.caller_role,
+  rowhouse.caller_audiences, rowhouse.caller_edits, rowhouse.caller_administers,
   rowhouse.default_tenant, rowhouse.residue
 to public; -- whoever a policy is asked of must be able to call it; without a ticket they say nothing
 grant execute on function rowhouse.rotate_seal to rowhouse_migrator;

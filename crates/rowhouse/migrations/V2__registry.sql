@@ -61,6 +61,7 @@ create table rowhouse.operator_tokens (
 -- Append-only, by rights: what operators did.
 create table rowhouse.platform_audit (
   id uuid not null constraint platform_audit_pkey primary key,
+  operator_id uuid, -- the token; null for who works on the server itself
   operator text not null,
   action text not null,
   tenant_id uuid,
@@ -93,28 +94,55 @@ begin
   end loop;
 end
 $$;
-create policy bound_one on rowhouse.tenants for select to rowhouse_app using ((id, true) = (select rowhouse.bound_tenant(), true)); -- why so: raise_wall()
+create policy bound_one on rowhouse.tenants for select to rowhouse_app
+using (rowhouse.floor_first() and (id, true) = (select rowhouse.bound_tenant(), true)); -- why so: raise_wall()
 -- raise_wall() and set_mode() write it while a migration works as the owner.
 create policy owner on rowhouse.managed_tables for all to rowhouse_owner using (true) with check (true);
 
 grant select on rowhouse.tenants, rowhouse.managed_tables to rowhouse_app;
 create policy anyone on rowhouse.managed_tables for select to rowhouse_app using (true);
-grant select, insert, update on rowhouse.tenants, rowhouse.users, rowhouse.operator_tokens to rowhouse_platform;
+-- UPDATE by column: an id never changes.
+grant select, insert, update (slug, name, kind, plan, status, data_region, placement, branding, flags, updated_at, deleted_at)
+on rowhouse.tenants to rowhouse_platform;
+grant select, insert, update (email, name, home_tenant_id, updated_at, deleted_at) on rowhouse.users to rowhouse_platform;
+grant select, insert, update (name, expires_at, last_used_at, revoked_at, updated_at) on rowhouse.operator_tokens
+to rowhouse_platform;
 grant select, insert on rowhouse.platform_audit to rowhouse_platform;
 grant select on rowhouse.locator, rowhouse.managed_tables to rowhouse_platform;
-grant select, insert, update on rowhouse.tenants to rowhouse_definer;
-grant select on rowhouse.users to rowhouse_definer;
-grant select, insert on rowhouse.locator to rowhouse_definer;
+grant select, insert on rowhouse.tenants to rowhouse_definer;
+grant select, update (updated_at) on rowhouse.users to rowhouse_definer; -- UPDATE, so that it may lock a row
+grant select, insert, update (updated_at) on rowhouse.locator to rowhouse_definer;
 
 set local role rowhouse_definer;
 
--- Which tenant something leads to, by its SHA-256. A stranger who holds a slug learns that it exists, no more.
+-- Which tenant something leads to, by its SHA-256. A stranger who holds a slug learns that it exists, no more. Whose an
+-- e-mail address is, only the platform may ask: addresses can be guessed.
 create function rowhouse.locate(kind text, digest bytea) returns table (tenant_id uuid, id uuid)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  return query select l.tenant_id, l.id from rowhouse.locator l where l.kind = locate.kind and l.digest = locate.digest;
+  return query
+  select l.tenant_id, l.id
+  from rowhouse.locator l
+  where l.kind = locate.kind and l.digest = locate.digest
+    and (l.kind <> 'email' or pg_has_role(session_user, 'rowhouse_platform', 'member'));
+end
+$$;
+
+-- Takes a name for good. Who had it before may have it again; for everybody else it is taken.
+create function rowhouse_private.take_name(kind text, name text, tenant uuid, id uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into rowhouse.locator as l (kind, digest, tenant_id, id)
+  values (take_name.kind, sha256(convert_to(take_name.name, 'UTF8')), tenant, take_name.id)
+  on conflict on constraint locator_pkey do update set updated_at = clock_timestamp() where l.id = excluded.id;
+  if not found then
+    raise exception 'this % is taken', kind using errcode = '23505', schema = 'rowhouse', table = 'locator',
+      constraint = 'locator_pkey';
+  end if;
 end
 $$;
 
@@ -124,21 +152,23 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if tg_op = 'INSERT' or new.slug <> old.slug then
-    insert into rowhouse.locator (kind, digest, tenant_id, id)
-    values ('slug', sha256(convert_to(new.slug, 'UTF8')), new.id, new.id);
+    perform rowhouse_private.take_name('slug', new.slug, new.id, new.id);
   end if;
-  if tg_op = 'UPDATE' then
-    update rowhouse_private.liveness
-    set tenant_state = rowhouse_private.tenant_state(new.status, new.placement), updated_at = clock_timestamp()
-    where tenant_id = new.id;
-  end if;
+  insert into rowhouse_private.tenant_states as s (tenant_id, state)
+  values (new.id, rowhouse_private.tenant_state(new.status, new.placement, new.deleted_at))
+  on conflict on constraint tenant_states_pkey do update set state = excluded.state, updated_at = clock_timestamp()
+  where s.state <> excluded.state;
   return null;
 end
 $$;
 
-create function rowhouse_private.tenant_state(status text, placement text) returns text
+create function rowhouse_private.tenant_state(status text, placement text, deleted_at timestamptz) returns text
 language sql immutable parallel safe
-return case when placement <> 'here' then 'RH008' when status = 'active' then 'active' else 'RH004' end;
+return case
+  when placement <> 'here' then 'RH008'
+  when status = 'active' and deleted_at is null then 'active'
+  else 'RH004'
+end;
 
 create function rowhouse_private.user_changed() returns trigger
 language plpgsql security definer
@@ -146,7 +176,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if tg_op = 'INSERT' or new.email <> old.email then
-    insert into rowhouse.locator (kind, digest, id) values ('email', sha256(convert_to(lower(new.email), 'UTF8')), new.id);
+    perform rowhouse_private.take_name('email', lower(new.email), null, new.id);
   end if;
   if tg_op = 'UPDATE' and new.deleted_at is distinct from old.deleted_at then
     update rowhouse_private.liveness
@@ -180,10 +210,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   managers constant text := '(select rowhouse.caller_role()) = any (''{owner,admin}''::text[])';
-  -- The second column is what makes Postgres ask first: a comparison of the plan's own result with a constant, which
-  -- needs no row and goes before every condition of the caller's. With `tenant_id = (select ..)` alone, a caller's cheap
-  -- and leakproof condition (title > 'M') is tried first, on every tenant's rows, and whether bound_tenant() ran at all,
-  -- or raised, tells if one of them fits.
+  -- floor_first() has every floor asked before any condition of the caller's is tried on a row. The second column makes
+  -- the question one that needs no row: it is asked, and raises without a context, also where no row is found.
   reads constant text := '(tenant_id, true) = (select rowhouse.bound_tenant(), true)';
   writes constant text := '(tenant_id, true) = (select rowhouse.writable_tenant(), true)';
   -- Trails are written under read access too.
@@ -200,7 +228,7 @@ begin
     raise exception '% has no column "tenant_id uuid not null"', relation using errcode = '42703';
   end if;
 
-  execute format('create policy tenant_floor on %s as restrictive for all to public using (%s) with check (%s)',
+  execute format('create policy tenant_floor on %s as restrictive for all to public using (rowhouse.floor_first() and %s) with check (%s)',
     relation, reads, case when append_only then reads else writes end);
   if not append_only then
     -- USING of the floor above lets a reader's UPDATE and DELETE find rows; these do not.
@@ -257,7 +285,7 @@ begin
   execute format('alter table %s %s row level security, force row level security',
     relation, case mode when 'off' then 'disable' else 'enable' end);
   for floor in
-    select polname from pg_policy where polrelid = relation and polname like any ('{tenant\_floor%,project\_floor}')
+    select polname from pg_policy where polrelid = relation and polname like any ('{tenant\_floor%,project\_floor,own\_floor}')
   loop
     execute format('alter policy %I on %s to %s', floor, relation,
       case mode when 'enforce' then 'public' else 'rowhouse_enforced' end);

@@ -102,9 +102,9 @@ create table rowhouse.api_keys (
   digest bytea not null,      -- SHA-256, by which `locate` finds it
   secret_hash text not null,  -- bcrypt
   permissions jsonb not null default '["read"]',
+  scopes jsonb not null default '{}', -- {"projects": [..]}: only these; without it, all
   environment text not null default 'PRODUCTION' constraint api_keys_environment check (environment in ('SANDBOX', 'PRODUCTION')),
   expires_at timestamptz,
-  last_used_at timestamptz,
   revoked_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -147,7 +147,7 @@ $$;
 -- UPDATE is granted by column: tenant_id and the other keys of a row never change.
 grant select on rowhouse.principals, rowhouse.tenant_members, rowhouse.teams, rowhouse.team_members, rowhouse.workspaces,
   rowhouse.projects, rowhouse.user_project_roles, rowhouse.audit_log to rowhouse_app, rowhouse_platform, rowhouse_definer;
-grant select (tenant_id, id, name, prefix, permissions, environment, expires_at, last_used_at, revoked_at, created_at,
+grant select (tenant_id, id, name, prefix, permissions, scopes, environment, expires_at, revoked_at, created_at,
   updated_at) on rowhouse.api_keys to rowhouse_app, rowhouse_platform;
 grant select on rowhouse.api_keys to rowhouse_definer;
 grant insert, update (role), delete on rowhouse.tenant_members to rowhouse_platform;
@@ -156,7 +156,7 @@ grant insert, update (name, deleted_at) on rowhouse.teams, rowhouse.projects to 
 grant insert, delete on rowhouse.team_members to rowhouse_app, rowhouse_platform;
 grant insert, update (name, deleted_at) on rowhouse.workspaces to rowhouse_app, rowhouse_platform;
 grant insert, update (role), delete on rowhouse.user_project_roles to rowhouse_app, rowhouse_platform;
-grant insert, update (name, permissions, expires_at, last_used_at, revoked_at) on rowhouse.api_keys
+grant insert, update (name, permissions, scopes, expires_at, revoked_at) on rowhouse.api_keys
 to rowhouse_app, rowhouse_platform;
 grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail)
 on rowhouse.audit_log to rowhouse_app, rowhouse_platform, rowhouse_definer;
@@ -171,14 +171,46 @@ grant select on rowhouse.org_members to rowhouse_app, rowhouse_platform;
 set local role rowhouse_definer;
 
 -- One change of administration at a time in each tenant. What is computed after it, in statements of their own, sees what
--- the transaction before has committed: of two that change the same person's teams, the second sees the first's; and a
--- member who is added while the tenant is being suspended is suspended too. Foreign keys to the tenant are not held up.
+-- the transaction before has committed: of two that change the same person's teams, the second sees the first's. Under
+-- REPEATABLE READ it fails instead, since the row has changed after its snapshot. The row is the liveness row of the
+-- principal `tenant`: foreign keys and the platform's suspension do not wait for it.
 create function rowhouse_private.one_at_a_time(in_tenant uuid) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform from rowhouse.tenants t where t.id = in_tenant for no key update;
+  update rowhouse_private.liveness l
+  set updated_at = clock_timestamp()
+  where l.tenant_id = in_tenant and l.principal_id = in_tenant
+    and l.xmin <> pg_current_xact_id()::xid; -- once a transaction
+end
+$$;
+
+-- The same, for a change that a caller makes. His context says what he was when he entered; who was removed or demoted
+-- since must not leave a key or a friend behind from a transaction that he kept open. Answers what he is now.
+create function rowhouse_private.managed_by_caller(in_tenant uuid) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  caller text;
+begin
+  perform rowhouse_private.one_at_a_time(in_tenant);
+  select l.role into caller from rowhouse_private.liveness l
+  where l.tenant_id = in_tenant and l.principal_id = rowhouse.current_principal()
+    and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
+    and l.role = any ('{owner,admin,system}')
+  for share;
+  if not found then
+    raise exception 'the caller does not, or no longer, manage the tenant' using errcode = 'RH005';
+  end if;
+  -- Not locked: a suspension waits for nobody. One that comes later finds what was made before it.
+  if caller <> 'system' and not exists (
+    select from rowhouse_private.tenant_states s where s.tenant_id = in_tenant and s.state = 'active')
+  then
+    raise exception 'the tenant is not active' using errcode = 'RH004';
+  end if;
+  return caller;
 end
 $$;
 
@@ -194,6 +226,9 @@ declare
   member_role text;
   expiry timestamptz := 'infinity';
   in_projects uuid[] := '{}';
+  edited uuid[] := '{}';
+  administered uuid[] := '{}';
+  only_projects jsonb; -- of a key with scopes
   stands_for uuid[];
 begin
   perform rowhouse_private.one_at_a_time(in_tenant);
@@ -226,8 +261,9 @@ begin
       select
         coalesce(k.expires_at, 'infinity'),
         case when k.revoked_at is null then 'active' else 'RH005' end,
-        case when k.permissions ? 'write' then 'w' else 'r' end
-      into expiry, verdict, may
+        case when k.permissions ? 'write' then 'w' else 'r' end,
+        k.scopes -> 'projects'
+      into expiry, verdict, may, only_projects
       from rowhouse.api_keys k
       where k.tenant_id = in_tenant and k.id = principal;
     end if;
@@ -237,13 +273,17 @@ begin
     in_projects := array(
       select p.id from rowhouse.projects p
       where p.tenant_id = in_tenant and p.deleted_at is null
+        and (only_projects is null or only_projects ? p.id::text)
       order by p.id);
   elsif live.kind = 'user' then
-    in_projects := array(
-      select p.id from rowhouse.projects p
-      join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
-      where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null
-      order by p.id);
+    select
+      coalesce(array_agg(p.id order by p.id), '{}'),
+      coalesce(array_agg(p.id order by p.id) filter (where r.role = any ('{editor,admin}')), '{}'),
+      coalesce(array_agg(p.id order by p.id) filter (where r.role = 'admin'), '{}')
+    into in_projects, edited, administered
+    from rowhouse.projects p
+    join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
+    where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null;
   end if;
   if cardinality(stands_for) > 256 then
     verdict := 'RH007';
@@ -256,8 +296,10 @@ begin
     role = coalesce(member_role, 'none'),
     projects = in_projects,
     principals = stands_for,
-    packed = format('%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for),
-    packed_read = format('r;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for),
+    edits = edited,
+    administers = administered,
+    packed = format('%s;%s;%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered),
+    packed_read = format('r;%s;%s;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for, edited, administered),
     updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = principal;
 end
@@ -270,15 +312,17 @@ as $$
 begin
   if new.kind <> 'team' then
     perform rowhouse_private.one_at_a_time(new.tenant_id);
-    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone, tenant_state)
-    select new.tenant_id, new.id,
+    if new.kind = 'user' then -- a caller chooses the ids of his keys: no other user is his to lock
+      perform from rowhouse.users u where u.id = new.id for share; -- who is being deleted at this moment is gone below
+    end if;
+    insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone)
+    values (
+      new.tenant_id,
+      new.id,
       case when new.kind = 'key' then new.id else '00000000-0000-0000-0000-000000000000' end,
       new.kind,
       case when new.kind = 'user' then new.id end,
-      new.kind = 'user' and exists (select from rowhouse.users u where u.id = new.id and u.deleted_at is not null),
-      rowhouse_private.tenant_state(t.status, t.placement)
-    from rowhouse.tenants t
-    where t.id = new.tenant_id;
+      new.kind = 'user' and exists (select from rowhouse.users u where u.id = new.id and u.deleted_at is not null));
     perform rowhouse_private.refresh(new.tenant_id, new.id);
   end if;
   return null;
@@ -291,7 +335,18 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   member rowhouse.tenant_members := case when tg_op = 'DELETE' then old else new end;
+  caller constant text := rowhouse_private.managed_by_caller(member.tenant_id);
 begin
+  if caller <> 'owner'
+    and (old.role = 'owner'
+      or new.role = 'owner' and (caller <> 'system' -- the platform names the first one
+        or exists (
+          select from rowhouse.tenant_members m
+          where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id)))
+  then
+    raise exception 'who is an owner of the tenant is for its owners to say' using errcode = '42501',
+      schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_owner_inside';
+  end if;
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (member.tenant_id, member.user_id, 'user')
     on conflict on constraint principals_pkey do update set deleted_at = null where principals.kind = 'user';
@@ -312,12 +367,12 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform rowhouse_private.managed_by_caller(new.tenant_id);
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'team');
   else
     update rowhouse.principals p set deleted_at = new.deleted_at where p.tenant_id = new.tenant_id and p.id = new.id;
     if new.deleted_at is distinct from old.deleted_at then
-      perform rowhouse_private.one_at_a_time(new.tenant_id);
       perform rowhouse_private.refresh(m.tenant_id, m.user_id)
       from rowhouse.team_members m
       where m.tenant_id = new.tenant_id and m.team_id = new.id
@@ -333,31 +388,38 @@ create function rowhouse_private.membership_changed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  in_tenant constant uuid := case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end;
 begin
-  perform rowhouse_private.refresh(
-    case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end,
-    case when tg_op = 'DELETE' then old.user_id else new.user_id end);
+  perform rowhouse_private.managed_by_caller(in_tenant);
+  perform rowhouse_private.refresh(in_tenant, case when tg_op = 'DELETE' then old.user_id else new.user_id end);
   return null;
 end
 $$;
 
--- A project came or went: for those who have all of them, and those who had this one.
-create function rowhouse_private.project_changed() returns trigger
+-- Projects came or went: for those who have all of them, and those who have a role in one of these. Once a statement, so
+-- that a thousand projects at once are as cheap as one.
+create function rowhouse_private.projects_changed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  in_tenant uuid;
+  changed uuid[];
 begin
-  if tg_op = 'INSERT' or new.deleted_at is distinct from old.deleted_at then
-    perform rowhouse_private.one_at_a_time(new.tenant_id);
+  for in_tenant, changed in
+    select n.tenant_id, array_agg(n.id) from new_rows n group by n.tenant_id order by n.tenant_id
+  loop
+    perform rowhouse_private.managed_by_caller(in_tenant);
     perform rowhouse_private.refresh(l.tenant_id, l.principal_id)
     from rowhouse_private.liveness l
-    where l.tenant_id = new.tenant_id
+    where l.tenant_id = in_tenant
       and (l.role = any ('{owner,admin,key,job,system}')
         or l.principal_id in (
           select r.user_id from rowhouse.user_project_roles r
-          where r.tenant_id = new.tenant_id and r.project_id = new.id))
+          where r.tenant_id = in_tenant and r.project_id = any (changed)))
     order by l.principal_id;
-  end if;
+  end loop;
   return null;
 end
 $$;
@@ -366,7 +428,24 @@ create function rowhouse_private.key_changed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  caller constant text := rowhouse_private.managed_by_caller(new.tenant_id);
 begin
+  if tg_op = 'UPDATE' and old.revoked_at is not null and new.revoked_at is null then
+    raise exception 'a revoked key stays revoked' using errcode = '42501',
+      schema = 'rowhouse', table = 'api_keys', constraint = 'api_keys_revoked_for_good';
+  end if;
+  -- One that the platform made earlier, it knows.
+  if caller = 'system'
+    and (tg_op = 'INSERT'
+      or not new.permissions <@ old.permissions
+      or new.scopes <> old.scopes
+      or coalesce(new.expires_at, 'infinity') > coalesce(old.expires_at, 'infinity'))
+    and exists (select from rowhouse.tenant_members m where m.tenant_id = new.tenant_id and m.role = 'owner')
+  then
+    raise exception 'the tenant has an owner: it makes its keys itself' using errcode = '42501',
+      schema = 'rowhouse', table = 'api_keys', constraint = 'api_keys_made_inside';
+  end if;
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (new.tenant_id, new.id, 'key');
     insert into rowhouse.locator (kind, digest, tenant_id, id) values ('key', new.digest, new.tenant_id, new.id);
@@ -392,9 +471,10 @@ $$;
 
 -- Founds a tenant with its baseline: the principals `tenant` (all its members), `system` and `job`, a workspace for the
 -- whole tenant, and with `owner` a first member; a personal tenant gets a Personal Workspace instead. It works inside
--- the new tenant, as `system`, and leaves it before it returns.
+-- the new tenant, as `system`, writes the first row of its trail, and leaves it before it returns.
 create function rowhouse.found_tenant(
-  id uuid, slug text, name text, kind text, plan text, workspace uuid, owner uuid default null) returns void
+  id uuid, slug text, name text, kind text, plan text, workspace uuid, owner uuid default null, request_id text default null)
+returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -403,7 +483,7 @@ declare
 begin
   perform rowhouse_private.refuse_while_bound();
   insert into rowhouse.tenants (id, slug, name, kind, plan) values (id, slug, name, kind, plan);
-  perform rowhouse_private.open(id, null, format('w;system;{};{%s}', system));
+  perform rowhouse_private.open(id, null, format('w;system;{};{%s};{};{}', system));
   insert into rowhouse.principals (tenant_id, id, kind)
   values (found_tenant.id, found_tenant.id, 'tenant'), (found_tenant.id, system, 'system'), (found_tenant.id, gen_random_uuid(), 'job');
   if owner is not null then
@@ -414,6 +494,8 @@ begin
     case when found_tenant.kind = 'personal' and owner is not null then 'personal' else 'tenant' end,
     case when found_tenant.kind = 'personal' and owner is not null then 'Personal Workspace' else found_tenant.name end,
     case when found_tenant.kind = 'personal' then owner end;
+  insert into rowhouse.audit_log (tenant_id, id, action, object_id, workspace_id, request_id)
+  values (found_tenant.id, gen_random_uuid(), 'tenants.create', found_tenant.id, workspace, request_id);
   perform set_config(setting, '', true)
   from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
 end
@@ -434,7 +516,7 @@ $$;
 grant execute on function rowhouse.found_tenant, rowhouse.service_principal to rowhouse_platform;
 grant execute on function rowhouse.own_key_hash to rowhouse_app;
 grant execute on function rowhouse_private.principal_added, rowhouse_private.member_changed, rowhouse_private.team_changed,
-  rowhouse_private.membership_changed, rowhouse_private.project_changed, rowhouse_private.key_changed
+  rowhouse_private.membership_changed, rowhouse_private.projects_changed, rowhouse_private.key_changed
 to rowhouse_owner;
 
 set local role rowhouse_owner;
@@ -449,9 +531,13 @@ create trigger team_members_changed after insert or delete on rowhouse.team_memb
 for each row execute function rowhouse_private.membership_changed();
 create trigger roles_changed after insert or update or delete on rowhouse.user_project_roles
 for each row execute function rowhouse_private.membership_changed();
-create trigger project_changed after insert or update on rowhouse.projects
-for each row execute function rowhouse_private.project_changed();
-create trigger key_changed after insert or update on rowhouse.api_keys
+create trigger projects_added after insert on rowhouse.projects
+referencing new table as new_rows
+for each statement execute function rowhouse_private.projects_changed();
+create trigger projects_changed after update on rowhouse.projects
+referencing new table as new_rows
+for each statement execute function rowhouse_private.projects_changed();
+create trigger key_changed after insert or update of permissions, scopes, expires_at, revoked_at on rowhouse.api_keys
 for each row execute function rowhouse_private.key_changed();
 
 reset role;

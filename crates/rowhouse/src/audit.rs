@@ -6,11 +6,13 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::ids::{AuditId, PrincipalId, ProjectId, ResourceId, WorkspaceId};
-use crate::tx::TenantTx;
+use crate::ids::{self, AuditId, PrincipalId, ProjectId, ResourceId, TenantId, WorkspaceId};
+use crate::select::Select;
+use crate::tx::{TenantTx, Transaction};
 
 /// What happened, to what. Build it with [`Event::new`] and the `on_` functions.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +72,7 @@ impl Event {
 
 /// A row of the trail.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Entry {
     /// Its id.
     pub id: AuditId,
@@ -78,7 +81,7 @@ pub struct Entry {
     /// `noun.verb`.
     pub action: String,
     /// What it was done to.
-    pub object_id: Option<Uuid>,
+    pub object_id: Option<String>,
     /// The workspace it lies in.
     pub workspace_id: Option<WorkspaceId>,
     /// The project it lies in.
@@ -88,15 +91,23 @@ pub struct Entry {
     /// The request that did it.
     pub request_id: Option<String>,
     /// What changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub detail: Value,
     /// When, by the database's clock.
     pub created_at: Timestamp,
 }
 
-/// Writes a row of the trail, also in a context that may only read.
-pub async fn record(tx: &mut TenantTx, event: Event) -> Result<()> {
+/// Writes a row of the trail, also in a context that may only read. What an operator does is written into the platform's
+/// trail too.
+pub async fn record(tx: &mut TenantTx, mut event: Event) -> Result<()> {
     let tenant = tx.tenant_id();
     let request_id = tx.request_id().map(str::to_owned);
+    if let Some(operator) = tx.operator().cloned() {
+        act(tx, event.action, Some(tenant), &event.detail).await?;
+        if let Some(detail) = event.detail.as_object_mut() {
+            detail.insert("operator".into(), operator.name.into());
+        }
+    }
     tx.execute(
         "insert into rowhouse.audit_log
            (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail)
@@ -117,33 +128,98 @@ pub async fn record(tx: &mut TenantTx, event: Event) -> Result<()> {
     Ok(())
 }
 
-/// The newest rows of the trail, at most `limit` (1 to 1000).
-pub async fn latest(tx: &mut TenantTx, limit: u16) -> Result<Vec<Entry>> {
+/// Writes a row of the platform's own trail. Table `rowhouse.platform_audit`.
+pub(crate) async fn act(
+    tx: &mut impl Transaction,
+    action: &'static str,
+    tenant: Option<TenantId>,
+    detail: &Value,
+) -> Result<()> {
+    let Some(operator) = tx.operator().cloned() else {
+        return Ok(());
+    };
+    tx.execute(
+        "insert into rowhouse.platform_audit (id, operator_id, operator, action, tenant_id, request_id, detail)
+         values ($1, $2, $3, $4, $5, $6, $7)",
+        &[
+            &AuditId::new(),
+            &operator.id,
+            &operator.name,
+            &action,
+            &tenant,
+            &operator.request_id,
+            &detail,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Whether a text has the form of an action: `noun.verb`.
+pub fn is_action(text: &str) -> bool {
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    text.len() <= 100
+        && text
+            .split_once('.')
+            .is_some_and(|(noun, verb)| is_word(noun) && is_word(verb))
+}
+
+/// What a list is narrowed to, and where it goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this action, such as `resources.create`.
+    pub action: Option<String>,
+    /// Only what this principal did.
+    pub actor: Option<PrincipalId>,
+    /// Only what was done in this workspace.
+    pub workspace: Option<WorkspaceId>,
+    /// Only what was done to this resource.
+    pub resource: Option<ResourceId>,
+    /// Behind this one: `created_at` and id of the last row of the page before.
+    pub after: Option<(Timestamp, AuditId)>,
+}
+
+/// A page of the trail, the newest first, at most `limit` (1 to 200).
+pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<Entry>> {
+    let mut page = Select::new(
+        "select id, actor_id, action, object_id, workspace_id, project_id, resource_id, request_id, detail, created_at
+         from rowhouse.audit_log
+         where true",
+    );
     let tenant = tx.tenant_id();
-    let limit = i64::from(limit.clamp(1, 1000));
-    let rows = tx
-        .query(
-            "select id, actor_id, action, object_id, workspace_id, project_id, resource_id, request_id, detail, created_at
-             from rowhouse.audit_log
-             where tenant_id = $1
-             order by created_at desc, id desc
-             limit $2",
-            &[&tenant, &limit],
+    page.and("tenant_id = ?", &tenant);
+    page.and_if("action = ?", filter.action.as_ref());
+    page.and_if("actor_id = ?", filter.actor.as_ref());
+    page.and_if("workspace_id = ?", filter.workspace.as_ref());
+    page.and_if("resource_id = ?", filter.resource.as_ref());
+    let rows = page
+        .newest_first(
+            "created_at",
+            filter.after.as_ref().map(|(at, id)| (at, id as _)),
+            limit,
         )
+        .rows(tx)
         .await?;
-    Ok(rows
-        .iter()
-        .map(|row| Entry {
+    Ok(rows.iter().map(Entry::from).collect())
+}
+
+impl From<&Row> for Entry {
+    fn from(row: &Row) -> Self {
+        let action: String = row.get("action");
+        let noun = action.split('.').next().unwrap_or_default();
+        let object: Option<Uuid> = row.get("object_id");
+        Self {
             id: row.get("id"),
             actor_id: row.get("actor_id"),
-            action: row.get("action"),
-            object_id: row.get("object_id"),
+            object_id: object.map(|id| ids::of_noun(noun, id)),
+            action,
             workspace_id: row.get("workspace_id"),
             project_id: row.get("project_id"),
             resource_id: row.get("resource_id"),
             request_id: row.get("request_id"),
             detail: row.get("detail"),
             created_at: row.get("created_at"),
-        })
-        .collect())
+        }
+    }
 }

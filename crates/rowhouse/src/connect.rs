@@ -137,6 +137,9 @@ fn tls(config: &tokio_postgres::Config) -> Result<MakeRustlsConnect> {
 /// Startup options outlive `reset all` and win over `alter role .. set`, which a login can do to itself: one that stored
 /// a library that is not there could not even be asked. A pooler takes none.
 const OWN_SETTINGS: &str = "-c local_preload_libraries=";
+/// A prepared statement gets one plan for all values. Left to itself, Postgres would plan it anew for each: the floor makes
+/// planning look free (ADR 007), and which tenant is asked is not known while it plans anyway.
+const GENERAL_PLANS: &str = "-c plan_cache_mode=force_generic_plan";
 /// Nor one that stored a tiny timeout. Not for the pools, where the operator's timeouts are to hold.
 const NO_TIMEOUT: &str = "-c statement_timeout=0";
 
@@ -191,7 +194,7 @@ pub(crate) fn pool(url: &Secret, group: Group, config: &Config) -> Result<Pool> 
     }
     if !config.pooled {
         server.options(format!(
-            "{OWN_SETTINGS} -c search_path={},pg_temp",
+            "{OWN_SETTINGS} {GENERAL_PLANS} -c search_path={},pg_temp",
             config.search_path.replace(' ', "")
         ));
     }
@@ -342,8 +345,8 @@ pub(crate) fn no_connection(error: deadpool_postgres::PoolError) -> Error {
     use deadpool_postgres::{PoolError, TimeoutType};
     match error {
         PoolError::Timeout(TimeoutType::Wait) => Error::PoolExhausted,
-        PoolError::Backend(error) if error.as_db_error().is_none() => cannot_connect(&error),
-        PoolError::Backend(error) => error.into(),
+        // Also what the server says before it lets anybody in: a password refused, no place left, about to stop.
+        PoolError::Backend(error) => cannot_connect(&error),
         PoolError::PostCreateHook(HookError::Message(why)) => Error::Connect(why.into_owned()),
         other => Error::Connect(other.to_string()),
     }

@@ -204,6 +204,13 @@ impl Ticket {
         format!("\\x{}", hex::encode(self.0))
     }
 
+    /// The principal it claims to be. Only `enter` knows whether the claim is true.
+    pub fn claimed_principal(&self) -> PrincipalId {
+        let mut id = [0; 16];
+        id.copy_from_slice(&self.0[18..34]);
+        Uuid::from_bytes(id).into()
+    }
+
     /// The tenant it claims. Only `enter` knows whether the claim is true.
     pub fn claimed_tenant(&self) -> TenantId {
         let mut id = [0; 16];

@@ -59,6 +59,15 @@ pub enum Error {
         /// The field that holds the name.
         field: &'static str,
     },
+    /// An operator asked for what belongs to the tenant: its content, its keys, its owners.
+    #[error("this is the tenant's own: an operator needs its consent")]
+    SupportAccessRequired,
+    /// It is not what the caller last saw: somebody has changed it since.
+    #[error("it has changed since you read it: read it again")]
+    Changed,
+    /// An `Idempotency-Key` that came with another request before.
+    #[error("this Idempotency-Key came with another request before")]
+    KeyReused,
     /// Postgres refused: the login, or the caller's role, has no right to it.
     #[error("not permitted: {0}")]
     NotPermitted(String),
@@ -121,6 +130,9 @@ impl Error {
             Self::Invalid { .. } => "invalid",
             Self::NotFound(_) => "not-found",
             Self::Taken { .. } => "taken",
+            Self::SupportAccessRequired => "support-access-required",
+            Self::Changed => "changed",
+            Self::KeyReused => "idempotency-key-reused",
             Self::NotPermitted(_) => "not-permitted",
             Self::WeakLogin { .. } => "weak-login",
             Self::Config(_) => "config",
@@ -165,7 +177,17 @@ impl From<tokio_postgres::Error> for Error {
             "RH006" => Self::ReadOnly,
             "RH007" => Self::TooManyPrincipals,
             "RH008" => Self::NotPlacedHere,
+            "42501"
+                if db
+                    .constraint()
+                    .is_some_and(|name| name.ends_with("_inside")) =>
+            {
+                Self::SupportAccessRequired
+            }
             "42501" => Self::NotPermitted(db.message().to_owned()),
+            // The server stops, or ended this connection: it says so before it has done the statement, and the next
+            // connection may be fine.
+            "57P01" | "57P02" | "57P03" => Self::Connect(db.message().to_owned()),
             _ => Self::Database(error),
         }
     }

@@ -47,6 +47,21 @@ macro_rules! ids {
         #[serde(into = "String", try_from = "String")]
         pub struct $name(Uuid);
 
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                use utoipa::openapi::schema::{ObjectBuilder, Type};
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .pattern(Some(concat!("^", $prefix, "_[0-7][0-9a-hjkmnp-tv-z]{25}$")))
+                    .examples([concat!($prefix, "_01h455vb4pex5vsknk084sn02q")])
+                    .into()
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
+
         impl $name {
             /// What stands before the underscore.
             pub const PREFIX: &'static str = $prefix;
@@ -102,10 +117,14 @@ macro_rules! ids {
         }
 
         impl TryFrom<String> for $name {
-            type Error = Error;
+            /// The rule alone: whoever reads an id out of something knows the field.
+            type Error = String;
 
-            fn try_from(text: String) -> Result<Self, Error> {
-                text.parse()
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse().map_err(|error| match error {
+                    Error::Invalid { rule, .. } => rule,
+                    other => other.to_string(),
+                })
             }
         }
 
@@ -163,6 +182,20 @@ ids! {
     OperatorTokenId = "opt";
 }
 
+/// The id of what an action of a trail was done to, as it is shown elsewhere: `resources.create` was done to a `res_..`.
+pub(crate) fn of_noun(noun: &str, id: Uuid) -> String {
+    match noun {
+        "tenants" => TenantId(id).to_string(),
+        "members" => UserId(id).to_string(),
+        "teams" => TeamId(id).to_string(),
+        "workspaces" => WorkspaceId(id).to_string(),
+        "projects" => ProjectId(id).to_string(),
+        "resources" => ResourceId(id).to_string(),
+        "keys" => KeyId(id).to_string(),
+        _ => id.to_string(),
+    }
+}
+
 macro_rules! stands_for {
     ($($name:ident),+) => {$(
         impl From<$name> for PrincipalId {
@@ -174,6 +207,21 @@ macro_rules! stands_for {
 }
 
 stands_for!(UserId, TeamId, TenantId, KeyId);
+
+impl PrincipalId {
+    /// The principal that this id names: its own (`prn_`), or that of the user, team, key or tenant that it stands for.
+    pub fn named(text: &str) -> Result<Self, Error> {
+        text.parse()
+            .or_else(|_| text.parse::<UserId>().map(Into::into))
+            .or_else(|_| text.parse::<TeamId>().map(Into::into))
+            .or_else(|_| text.parse::<KeyId>().map(Into::into))
+            .or_else(|_| text.parse::<TenantId>().map(Into::into))
+            .map_err(|_| Error::Invalid {
+                field: "principal".into(),
+                rule: "must be an id that begins with `prn_`, `usr_`, `team_`, `key_` or `ten_` and 26 base32 digits".into(),
+            })
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,17 +4,22 @@
 //! tenant as a principal of its own, so that `enter` refuses a revoked or expired one at its next transaction, whatever
 //! this process remembers.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::audit::{self, Event};
 use crate::connect::Secret;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::ids::{KeyId, TenantId};
+use crate::ids::{KeyId, ProjectId, TenantId};
+use crate::select::Select;
 use crate::text_enum::text_enum;
 use crate::tx::{Rowhouse, TenantTx};
 use crate::{names, tokens};
@@ -23,6 +28,12 @@ const PREFIX: &str = "tk_";
 /// `tk_` and five characters: enough to recognise a key by, far too little to guess the rest.
 const SHOWN: usize = 8;
 const BCRYPT_COST: u32 = 12;
+/// How long an old key may go on beside the new one.
+const LONGEST_OVERLAP: Duration = Duration::from_hours(24 * 30);
+/// How many projects a key can be narrowed to.
+const MOST_PROJECTS: usize = 100;
+/// How often a process notes that a key is in use.
+const NOTE_USE_EVERY: Duration = Duration::from_mins(1);
 /// How many keys a process remembers to have checked by bcrypt.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
@@ -46,61 +57,329 @@ text_enum! {
     }
 }
 
-/// A key that was just made.
-#[derive(Clone, Debug, Serialize)]
-pub struct NewKey {
+/// What a key is good for beyond its permissions: nothing is narrowed by what is not given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Scopes {
+    /// Only these projects; every project of the tenant, also later ones, when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projects: Option<Vec<ProjectId>>,
+}
+
+/// An API key, without what it opens with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Key {
     /// Its id.
     pub id: KeyId,
+    /// By which people recognise it.
+    pub name: String,
     /// Its first characters.
     pub prefix: String,
-    /// The key itself; nobody can show it again.
-    #[serde(skip)]
+    /// What it may do at most.
+    pub permissions: Vec<Permission>,
+    /// What it is narrowed to.
+    pub scopes: Scopes,
+    /// Which environment it is for.
+    pub environment: Environment,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+impl TryFrom<&Row> for Key {
+    type Error = Error;
+
+    fn try_from(row: &Row) -> Result<Self> {
+        let typed = |what: &str| Error::Schema(format!("api_keys.{what} has an unknown form"));
+        let scopes: StoredScopes =
+            serde_json::from_value(row.get("scopes")).map_err(|_| typed("scopes"))?;
+        Ok(Self {
+            id: row.get("id"),
+            name: row.get("name"),
+            prefix: row.get("prefix"),
+            permissions: serde_json::from_value(row.get("permissions"))
+                .map_err(|_| typed("permissions"))?,
+            scopes: Scopes {
+                projects: scopes
+                    .projects
+                    .map(|ids| ids.into_iter().map(ProjectId::from).collect()),
+            },
+            environment: row.get("environment"),
+            expires_at: row.get("expires_at"),
+            last_used_at: row.get("last_used_at"),
+            revoked_at: row.get("revoked_at"),
+            created_at: row.get("created_at"),
+            updated_at: row.get("updated_at"),
+        })
+    }
+}
+
+/// As the column has them: bare UUIDs, which the database compares with its own.
+#[derive(Serialize, Deserialize)]
+struct StoredScopes {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    projects: Option<Vec<Uuid>>,
+}
+
+/// What a new key is made of.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// By which people recognise it: see [`names::name`].
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
+    pub name: String,
+    /// What it may do at most: one or both.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1))]
+    pub permissions: Vec<Permission>,
+    /// What it is narrowed to; to nothing when not given.
+    #[serde(default)]
+    pub scopes: Scopes,
+    /// Which environment it is for; production when not given.
+    #[serde(default = "production")]
+    pub environment: Environment,
+    /// When it ends by itself; never when not given.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+}
+
+fn production() -> Environment {
+    Environment::Production
+}
+
+impl NewKey {
+    /// A key for production that does not end by itself.
+    pub fn new(name: impl Into<String>, permissions: &[Permission]) -> Self {
+        Self {
+            name: name.into(),
+            permissions: permissions.to_vec(),
+            scopes: Scopes::default(),
+            environment: Environment::Production,
+            expires_at: None,
+        }
+    }
+}
+
+/// A key that was just made, and what it opens with: nobody can show that again.
+#[derive(Clone, Debug)]
+pub struct MadeKey {
+    /// The key.
+    pub key: Key,
+    /// What opens: `tk_` and 32 characters.
     pub secret: Secret,
 }
 
-/// Makes a key for the tenant. `permissions` must hold at least one.
-pub async fn create(
-    tx: &mut TenantTx,
-    name: &str,
-    permissions: &[Permission],
-    environment: Environment,
-    expires_at: Option<Timestamp>,
-) -> Result<NewKey> {
-    names::name("name", name)?;
-    if permissions.is_empty() {
+const COLUMNS: &str = "id, name, prefix, permissions, scopes, environment, expires_at, revoked_at, created_at, updated_at";
+
+/// Makes a key for the tenant. [`Error::SupportAccessRequired`] for the platform where the tenant has an owner.
+pub async fn create(tx: &mut TenantTx, new: NewKey) -> Result<MadeKey> {
+    let made = insert(tx, new).await?;
+    let detail =
+        json!({ "permissions": made.key.permissions, "environment": made.key.environment });
+    audit::record(
+        tx,
+        Event::new("keys.create", made.key.id.uuid()).with_detail(detail),
+    )
+    .await?;
+    Ok(made)
+}
+
+async fn insert(tx: &mut TenantTx, new: NewKey) -> Result<MadeKey> {
+    names::name("name", &new.name)?;
+    if new.permissions.is_empty() {
         return Err(Error::invalid(
             "permissions",
             "must hold at least one of read, write",
         ));
     }
-    let id = KeyId::new();
+    let mut permissions = new.permissions;
+    permissions.sort_by_key(|permission| permission.as_str());
+    permissions.dedup();
+    let scopes = stored(tx, &new.scopes).await?;
     let secret = tokens::make(PREFIX);
+    let row = Draft {
+        id: KeyId::new(),
+        name: new.name,
+        secret: &secret,
+        permissions: json!(permissions),
+        scopes: json!(scopes),
+        environment: new.environment,
+        expires_at: new.expires_at,
+    };
+    // Whether this caller may make a key at all shows when the row is written. Asked before the hash, which takes a
+    // third of a second: nobody else is to have that for the asking, nor to hold the tenant's lock for so long.
+    tx.batch("savepoint rehearsal").await?;
+    row.insert(tx, "").await?;
+    tx.batch("rollback to savepoint rehearsal; release savepoint rehearsal")
+        .await?;
     let hash = hash(secret.clone()).await?;
-    let prefix = secret.reveal()[..SHOWN].to_owned();
+    let row = row.insert(tx, &hash).await?;
+    Ok(MadeKey {
+        key: Key::try_from(&row)?,
+        secret,
+    })
+}
+
+/// A row that is to be written.
+struct Draft<'a> {
+    id: KeyId,
+    name: String,
+    secret: &'a Secret,
+    permissions: Value,
+    scopes: Value,
+    environment: Environment,
+    expires_at: Option<Timestamp>,
+}
+
+impl Draft<'_> {
+    async fn insert(&self, tx: &mut TenantTx, hash: &str) -> Result<Row> {
+        let tenant = tx.tenant_id();
+        tx.optional(
+            &format!(
+                "insert into rowhouse.api_keys
+                   (tenant_id, id, name, prefix, digest, secret_hash, permissions, scopes, environment, expires_at)
+                 select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+                 where $10::timestamptz is null or $10 > clock_timestamp()
+                 returning {COLUMNS}, null::timestamptz as last_used_at"
+            ),
+            &[
+                &tenant,
+                &self.id,
+                &self.name,
+                &&self.secret.reveal()[..SHOWN],
+                &tokens::digest(self.secret.reveal()).as_slice(),
+                &hash,
+                &self.permissions,
+                &self.scopes,
+                &self.environment,
+                &self.expires_at,
+            ],
+        )
+        .await?
+        .ok_or_else(|| Error::invalid("expires_at", "must lie in the future"))
+    }
+}
+
+/// Scopes as the column has them; [`Error::NotFound`] for a project that the tenant does not have.
+async fn stored(tx: &mut TenantTx, scopes: &Scopes) -> Result<StoredScopes> {
+    let Some(projects) = &scopes.projects else {
+        return Ok(StoredScopes { projects: None });
+    };
+    if projects.len() > MOST_PROJECTS {
+        return Err(Error::invalid(
+            "scopes.projects",
+            format!("must hold at most {MOST_PROJECTS}"),
+        ));
+    }
     let tenant = tx.tenant_id();
-    tx.execute(
-        "insert into rowhouse.api_keys
-           (tenant_id, id, name, prefix, digest, secret_hash, permissions, environment, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        &[
-            &tenant,
-            &id,
-            &name,
-            &prefix,
-            &tokens::digest(secret.reveal()).as_slice(),
-            &hash,
-            &json!(permissions),
-            &environment,
-            &expires_at,
-        ],
+    let found: i64 = tx
+        .one(
+            "select count(*)
+             from rowhouse.projects
+             where tenant_id = $1 and id = any ($2) and deleted_at is null",
+            &[&tenant, projects],
+        )
+        .await?
+        .get(0);
+    let wanted: BTreeSet<Uuid> = projects.iter().map(|id| id.uuid()).collect();
+    if usize::try_from(found) != Ok(wanted.len()) {
+        return Err(Error::NotFound("project"));
+    }
+    Ok(StoredScopes {
+        projects: Some(wanted.into_iter().collect()),
+    })
+}
+
+const SELECT: &str = "select k.id, k.name, k.prefix, k.permissions, k.scopes, k.environment, k.expires_at, u.last_used_at,
+    k.revoked_at, k.created_at, k.updated_at
+    from rowhouse.api_keys k
+    left join rowhouse.key_uses() u on u.key_id = k.id";
+
+/// A page of the tenant's keys, also those that are revoked, the newest first, behind `after` (`created_at` and id of the
+/// last of the page before), at most `limit` (1 to 200).
+pub async fn list(
+    tx: &mut TenantTx,
+    after: Option<(Timestamp, KeyId)>,
+    limit: u16,
+) -> Result<Vec<Key>> {
+    let tenant = tx.tenant_id();
+    let mut page = Select::new(&format!(
+        "select * from ({SELECT} where k.tenant_id = rowhouse.current_tenant()) keys where true"
+    ));
+    page.and("rowhouse.current_tenant() = ?", &tenant);
+    page.newest_first(
+        "created_at",
+        after.as_ref().map(|(at, id)| (at, id as _)),
+        limit,
     )
-    .await?;
-    audit::record(
+    .rows(tx)
+    .await?
+    .iter()
+    .map(Key::try_from)
+    .collect()
+}
+
+/// The key of this id.
+pub async fn get(tx: &mut TenantTx, id: KeyId) -> Result<Key> {
+    let tenant = tx.tenant_id();
+    let row = tx
+        .optional(
+            &format!("{SELECT} where k.tenant_id = $1 and k.id = $2"),
+            &[&tenant, &id],
+        )
+        .await?;
+    row.as_ref()
+        .map(Key::try_from)
+        .ok_or(Error::NotFound("key"))?
+}
+
+/// Makes a key that takes the place of another: the same name, permissions, scopes and environment. The old one is good for
+/// `overlap` longer, and no longer than it was before.
+pub async fn reroll(tx: &mut TenantTx, id: KeyId, overlap: Duration) -> Result<MadeKey> {
+    if overlap > LONGEST_OVERLAP {
+        return Err(Error::invalid(
+            "overlap_seconds",
+            format!("must be at most {}", LONGEST_OVERLAP.as_secs()),
+        ));
+    }
+    let old = get(tx, id).await?;
+    let tenant = tx.tenant_id();
+    let seconds = overlap.as_secs_f64();
+    let touched = tx
+        .execute(
+            "update rowhouse.api_keys
+             set expires_at = least(expires_at, clock_timestamp() + make_interval(secs => $3))
+             where tenant_id = $1 and id = $2 and revoked_at is null
+               and (expires_at is null or expires_at > clock_timestamp())",
+            &[&tenant, &id, &seconds],
+        )
+        .await?;
+    if touched == 0 {
+        return Err(Error::NotFound("key"));
+    }
+    let made = insert(
         tx,
-        Event::new("keys.create", id.uuid()).with_detail(json!({ "permissions": permissions })),
+        NewKey {
+            name: old.name,
+            permissions: old.permissions,
+            scopes: old.scopes,
+            environment: old.environment,
+            expires_at: old.expires_at,
+        },
     )
     .await?;
-    Ok(NewKey { id, prefix, secret })
+    let detail = json!({ "by": made.key.id, "overlap_seconds": overlap.as_secs() });
+    audit::record(tx, Event::new("keys.reroll", id.uuid()).with_detail(detail)).await?;
+    Ok(made)
 }
 
 /// Revokes a key. It opens nothing from the next transaction on, on every node.
@@ -126,8 +405,12 @@ pub async fn authenticate(house: &Rowhouse, secret: &str) -> Result<Context> {
         return Err(Error::NotAMember);
     }
     let digest = tokens::digest(secret);
-    if let Some((tenant, key)) = house.known_keys().get(&digest) {
-        return Ok(Context::key(tenant, key));
+    if let Some(known) = house.known_keys().get(&digest) {
+        let context = Context::key(known.tenant, known.key);
+        if known.note_use {
+            note_use(house, &context);
+        }
+        return Ok(context);
     }
     let (tenant, key) = house.locate_key(&digest).await?.ok_or(Error::NotAMember)?;
     let context = Context::key(tenant, key);
@@ -142,8 +425,22 @@ pub async fn authenticate(house: &Rowhouse, secret: &str) -> Result<Context> {
     if !fits(secret.to_owned(), hash.ok_or(Error::NotAMember)?).await? {
         return Err(Error::NotAMember);
     }
-    house.known_keys().insert(digest, (tenant, key));
+    house.known_keys().insert(digest, tenant, key);
+    note_use(house, &context);
     Ok(context)
+}
+
+/// Notes that a key is in use, beside the request, which does not wait for it.
+fn note_use(house: &Rowhouse, context: &Context) {
+    let (house, context) = (house.clone(), context.clone());
+    tokio::spawn(async move {
+        if let Err(error) = house
+            .query(&context, "select rowhouse.key_used()", &[])
+            .await
+        {
+            tracing::debug!(%error, "the use of a key was not noted");
+        }
+    });
 }
 
 async fn hash(secret: Secret) -> Result<String> {
@@ -166,20 +463,44 @@ async fn off_the_runtime<T: Send + 'static>(
 
 /// Digests of keys that this process has checked, and what they lead to. Says nothing about whether they are still
 /// valid: that is asked of the database at every transaction.
-pub(crate) struct KnownKeys(std::sync::Mutex<lru::LruCache<[u8; 32], (TenantId, KeyId)>>);
+pub(crate) struct KnownKeys(std::sync::Mutex<lru::LruCache<[u8; 32], Remembered>>);
+
+struct Remembered {
+    tenant: TenantId,
+    key: KeyId,
+    noted: Instant,
+}
+
+struct Known {
+    tenant: TenantId,
+    key: KeyId,
+    /// Its use was last noted a while ago.
+    note_use: bool,
+}
 
 impl KnownKeys {
     pub(crate) fn new() -> Self {
         Self(std::sync::Mutex::new(lru::LruCache::new(REMEMBERED)))
     }
 
-    fn get(&self, digest: &[u8; 32]) -> Option<(TenantId, KeyId)> {
-        self.0.lock().ok()?.get(digest).copied()
+    fn get(&self, digest: &[u8; 32]) -> Option<Known> {
+        let mut known = self.0.lock().ok()?;
+        let known = known.get_mut(digest)?;
+        let note_use = known.noted.elapsed() >= NOTE_USE_EVERY;
+        if note_use {
+            known.noted = Instant::now();
+        }
+        Some(Known {
+            tenant: known.tenant,
+            key: known.key,
+            note_use,
+        })
     }
 
-    fn insert(&self, digest: [u8; 32], leads_to: (TenantId, KeyId)) {
+    fn insert(&self, digest: [u8; 32], tenant: TenantId, key: KeyId) {
         if let Ok(mut known) = self.0.lock() {
-            known.put(digest, leads_to);
+            let noted = Instant::now();
+            known.put(digest, Remembered { tenant, key, noted });
         }
     }
 }

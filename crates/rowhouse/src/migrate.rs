@@ -60,15 +60,6 @@ pub async fn pending(owner: &mut Owner) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-/// The text of every step: what `doctor` compares the functions of a database with.
-pub(crate) fn text() -> String {
-    embedded::migrations::runner()
-        .get_migrations()
-        .iter()
-        .filter_map(|step| step.sql())
-        .collect()
-}
-
 /// Applies every pending step, each in a transaction of its own, and answers their names.
 pub async fn run(owner: &mut Owner) -> Result<Vec<String>> {
     refuse_while_bound(owner.client()).await?;

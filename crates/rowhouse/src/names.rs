@@ -1,5 +1,7 @@
 //! What a name and a slug may look like: the one place that says so.
 
+use unicode_security::MixedScript as _;
+
 use crate::error::{Error, Result};
 
 const NAME_CHARACTERS: usize = 200;
@@ -58,9 +60,22 @@ pub fn slug(field: &'static str, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A name for people: 1 to 200 characters, no control characters, none that change the direction of text or cannot be
-/// seen, no blanks at its ends.
+/// A name for people, as [`title`], in whose words letters of different scripts are not mixed: `Аcme` with a Cyrillic А
+/// passes for somebody else.
 pub fn name(field: &'static str, text: &str) -> Result<()> {
+    title(field, text)?;
+    if text.split_whitespace().any(|word| !word.is_single_script()) {
+        return Err(Error::invalid(
+            field,
+            "must not mix letters of different scripts in a word",
+        ));
+    }
+    Ok(())
+}
+
+/// What is written over something: 1 to 200 characters, no control characters, none that change the direction of text or cannot be
+/// seen, no blanks at its ends.
+pub fn title(field: &'static str, text: &str) -> Result<()> {
     if text.is_empty() || text.chars().count() > NAME_CHARACTERS {
         return Err(Error::invalid(
             field,

@@ -2,18 +2,20 @@
 //! `rowhouse.resource_acl`.
 //!
 //! Invariants: a resource lies in one workspace of its own tenant; deleting it is marking it, and can be undone; lists
-//! run by key, newest change first, so a page costs the same however deep it lies. `visibility` and the ACL are kept
-//! here and not yet enforced inside a tenant: today everyone inside it sees all of its resources.
+//! run by key, newest change first, so a page costs the same however deep it lies. Who may do what with one is for the
+//! policies to say (docs/adr/010): what is not to be seen is [`Error::NotFound`], what is not to be changed
+//! [`Error::NotPermitted`].
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
 use crate::audit::{self, Event};
 use crate::error::{Error, OnConstraint, Result};
 use crate::ids::{PrincipalId, ProjectId, ResourceId, TeamId, WorkspaceId};
+use crate::select::{Param, Select};
+use crate::tenants::changed_fields;
 use crate::text_enum::text_enum;
 use crate::tx::TenantTx;
 use crate::{names, workspaces};
@@ -62,6 +64,7 @@ text_enum! {
 
 /// A resource.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Resource {
     /// Its id.
     pub id: ResourceId,
@@ -70,6 +73,7 @@ pub struct Resource {
     /// Its title.
     pub title: String,
     /// What it holds: any JSON object.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub payload: Value,
     /// Who it is meant for.
     pub visibility: Visibility,
@@ -110,13 +114,16 @@ impl From<&Row> for Resource {
 
 /// What a new resource is made of.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewResource {
     /// What it is.
     pub r#type: ResourceType,
-    /// Its title: see [`names::name`].
+    /// Its title: see [`names::title`].
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub title: String,
     /// What it holds: a JSON object; empty when not given.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     #[serde(default = "empty_object")]
     pub payload: Value,
     /// Who it is meant for; the tenant when not given.
@@ -165,20 +172,42 @@ pub struct Filter {
     pub r#type: Option<ResourceType>,
     /// Only of this visibility.
     pub visibility: Option<Visibility>,
+    /// Only those whose title holds this text, in any case.
+    pub text: Option<String>,
     /// Behind this one: `updated_at` and id of the last row of the page before.
     pub after: Option<(Timestamp, ResourceId)>,
 }
+
+/// How deep a payload may be nested.
+const DEEPEST_PAYLOAD: usize = 32;
+/// How many characters a number in a payload may have.
+const LONGEST_NUMBER: usize = 400;
 
 const COLUMNS: &str =
     "id, type, title, payload, visibility, workspace_id, team_id, project_id, owner_id,
     created_at, updated_at, deleted_at";
 
-/// Makes a resource; the caller becomes its owner.
+/// Makes a resource; the caller becomes its owner. [`Error::NotPermitted`] for a workspace that is somebody else's, a team that
+/// the caller is not in, a project that it does not edit.
 pub async fn create(tx: &mut TenantTx, new: NewResource) -> Result<Resource> {
-    names::name("title", &new.title)?;
-    if !new.payload.is_object() {
-        return Err(Error::invalid("payload", "must be a JSON object"));
+    names::title("title", &new.title)?;
+    check_payload(&new.payload)?;
+    match new.visibility {
+        Visibility::Team if new.team_id.is_none() => {
+            return Err(Error::invalid(
+                "team_id",
+                "must name the team that is to see it",
+            ));
+        }
+        Visibility::Project if new.project_id.is_none() => {
+            return Err(Error::invalid(
+                "project_id",
+                "must name the project that is to see it",
+            ));
+        }
+        _ => {}
     }
+    check_place(tx, new.workspace_id, new.team_id, new.project_id).await?;
     let workspace = match new.workspace_id {
         Some(id) => id,
         None => workspaces::home(tx).await?,
@@ -204,21 +233,58 @@ pub async fn create(tx: &mut TenantTx, new: NewResource) -> Result<Resource> {
                 &new.project_id,
             ],
         )
-        .await
-        .on_constraint("resources_workspace", Error::NotFound("workspace"))
-        .on_constraint("resources_team", Error::NotFound("team"))
-        .on_constraint("resources_project", Error::NotFound("project"))?;
+        .await?;
     let resource = Resource::from(&row);
     trail(tx, "resources.create", &resource).await?;
     Ok(resource)
 }
 
+/// What is named has to be there, before a policy says that it is not the caller's to use.
+async fn check_place(
+    tx: &mut TenantTx,
+    workspace: Option<WorkspaceId>,
+    team: Option<TeamId>,
+    project: Option<ProjectId>,
+) -> Result<()> {
+    if workspace.is_none() && team.is_none() && project.is_none() {
+        return Ok(());
+    }
+    let tenant = tx.tenant_id();
+    let row = tx
+        .one(
+            "select
+               $2::uuid is null or exists (
+                 select from rowhouse.workspaces where tenant_id = $1 and id = $2 and deleted_at is null) as workspace,
+               $3::uuid is null or exists (
+                 select from rowhouse.teams where tenant_id = $1 and id = $3 and deleted_at is null) as team,
+               $4::uuid is null or exists (
+                 select from rowhouse.projects where tenant_id = $1 and id = $4 and deleted_at is null) as project",
+            &[&tenant, &workspace, &team, &project],
+        )
+        .await?;
+    for part in ["workspace", "team", "project"] {
+        if !row.get::<_, bool>(part) {
+            return Err(Error::NotFound(part));
+        }
+    }
+    Ok(())
+}
+
 /// The resource of this id, unless it is deleted.
 pub async fn get(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
+    let found = find(tx, id).await?;
+    if found.deleted_at.is_some() {
+        return Err(Error::NotFound("resource"));
+    }
+    Ok(found)
+}
+
+/// Deleted or not.
+async fn find(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
     let tenant = tx.tenant_id();
     let row = tx
         .optional(
-            &format!("select {COLUMNS} from rowhouse.resources where tenant_id = $1 and id = $2 and deleted_at is null"),
+            &format!("select {COLUMNS} from rowhouse.resources where tenant_id = $1 and id = $2"),
             &[&tenant, &id],
         )
         .await?;
@@ -228,62 +294,223 @@ pub async fn get(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
 }
 
 /// A page of resources, the last changed first, at most `limit` (1 to 200).
-///
-/// Each combination of filters is a statement of its own, so that each finds its index: one statement with
-/// `$2 is null or ..` would be planned for all of them and fit none.
 pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<Resource>> {
     let tenant = tx.tenant_id();
-    let limit = i64::from(limit.clamp(1, 200));
-    let mut sql = format!("select {COLUMNS} from rowhouse.resources where deleted_at is null");
-    let mut params: Vec<Param<'_>> = Vec::new();
-    let mut append = |clause: &str, param| {
-        params.push(param);
-        sql.push_str(&clause.replace('?', &format!("${}", params.len())));
-    };
-    append(" and tenant_id = ?", &tenant);
-    if let Some(workspace) = &filter.workspace {
-        append(" and workspace_id = ?", workspace);
-    }
-    if let Some(r#type) = &filter.r#type {
-        append(" and type = ?", r#type);
-    }
-    if let Some(visibility) = &filter.visibility {
-        append(" and visibility = ?", visibility);
-    }
-    if let Some((updated_at, id)) = &filter.after {
-        append(" and (updated_at, id) < (?", updated_at);
-        append(", ?)", id);
-    }
-    append(" order by updated_at desc, id desc limit ?", &limit);
-    let rows = tx.query(&sql, &params).await?;
+    let mut page = Select::new("deleted_at is null");
+    page.and("tenant_id = ?", &tenant);
+    page.and_if("workspace_id = ?", filter.workspace.as_ref());
+    page.and_if("type = ?", filter.r#type.as_ref());
+    page.and_if("visibility = ?", filter.visibility.as_ref());
+    page.and_if("strpos(lower(title), lower(?)) > 0", filter.text.as_ref());
+    let after = filter.after.as_ref().map(|(at, id)| (at, id as _));
+    let rows = page
+        .newest_first("updated_at", after, limit)
+        .within(each_way_of_seeing)
+        .rows(tx)
+        .await?;
     Ok(rows.iter().map(Resource::from).collect())
 }
 
-type Param<'a> = &'a (dyn ToSql + Sync);
+/// The policy of `resources` is one condition with alternatives, which no index answers: who sees three among a million would
+/// wait for all of them. So each alternative is asked by its own index for the first page, and these are joined.
+fn each_way_of_seeing(page: &str) -> String {
+    format!(
+        "select distinct on (updated_at, id) {COLUMNS}
+         from (
+           select r.*
+           from unnest((select rowhouse.caller_audiences())::uuid[]) mine (mine)
+           cross join lateral (select {COLUMNS} from rowhouse.resources where audience = mine.mine and {page}) r
+           union all
+           select r.*
+           from unnest((select rowhouse.caller_principals())::uuid[]) mine (mine)
+           cross join lateral (select {COLUMNS} from rowhouse.resources where owner_id = mine.mine and {page}) r
+           union all
+           (select {COLUMNS}
+            from (
+              select resource_id
+              from rowhouse.resource_acl
+              where tenant_id = $1 and principal_id = any ((select rowhouse.caller_principals())::uuid[])) acl
+            join rowhouse.resources on id = acl.resource_id
+            where {page})
+         ) seen
+         order by updated_at desc, id desc"
+    )
+}
 
-/// Marks a resource as deleted. [`restore`] brings it back.
-pub async fn delete(tx: &mut TenantTx, id: ResourceId) -> Result<()> {
-    let resource = mark(tx, "update rowhouse.resources set deleted_at = now() where tenant_id = $1 and id = $2 and deleted_at is null", id).await?;
+/// What is to become different; what is not given stays.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ResourceChanges))]
+#[serde(deny_unknown_fields)]
+pub struct Changes {
+    /// Another type.
+    pub r#type: Option<ResourceType>,
+    /// Another title.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
+    pub title: Option<String>,
+    /// Another payload, whole.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub payload: Option<Value>,
+    /// For others.
+    pub visibility: Option<Visibility>,
+    /// Into another workspace.
+    pub workspace_id: Option<WorkspaceId>,
+}
+
+/// Changes a resource. [`Error::Changed`] when `read_at` is not its `updated_at` any more.
+pub async fn update(
+    tx: &mut TenantTx,
+    id: ResourceId,
+    changes: Changes,
+    read_at: Option<Timestamp>,
+) -> Result<Resource> {
+    if let Some(title) = &changes.title {
+        names::title("title", title)?;
+    }
+    if let Some(payload) = &changes.payload {
+        check_payload(payload)?;
+    }
+    check_place(tx, changes.workspace_id, None, None).await?;
+    let resource = change(
+        tx,
+        id,
+        "type = coalesce($4, type), title = coalesce($5, title), payload = coalesce($6, payload),
+         visibility = coalesce($7, visibility), workspace_id = coalesce($8, workspace_id)",
+        &[
+            &changes.r#type,
+            &changes.title,
+            &changes.payload,
+            &changes.visibility,
+            &changes.workspace_id,
+        ],
+        read_at,
+    )
+    .await
+    .on_constraint(
+        "resources_visible_to_a_team",
+        Error::invalid("visibility", "`team` is for a resource with a team"),
+    )
+    .on_constraint(
+        "resources_visible_to_a_project",
+        Error::invalid("visibility", "`project` is for a resource in a project"),
+    )?;
+    let fields = changed_fields(&[
+        ("type", changes.r#type.is_some()),
+        ("title", changes.title.is_some()),
+        ("payload", changes.payload.is_some()),
+        ("visibility", changes.visibility.is_some()),
+        ("workspace_id", changes.workspace_id.is_some()),
+    ]);
+    let event = event("resources.update", &resource).with_detail(json!({ "fields": fields }));
+    audit::record(tx, event).await?;
+    Ok(resource)
+}
+
+/// `set` begins at `$4`.
+async fn change(
+    tx: &mut TenantTx,
+    id: ResourceId,
+    set: &str,
+    values: &[Param<'_>],
+    read_at: Option<Timestamp>,
+) -> Result<Resource> {
+    let tenant = tx.tenant_id();
+    let mut params: Vec<Param<'_>> = vec![&tenant, &id, &read_at];
+    params.extend_from_slice(values);
+    let row = tx
+        .optional(
+            &format!(
+                "update rowhouse.resources
+                 set {set}
+                 where tenant_id = $1 and id = $2 and deleted_at is null
+                   and ($3::timestamptz is null or updated_at = $3)
+                 returning {COLUMNS}"
+            ),
+            &params,
+        )
+        .await?;
+    if let Some(row) = row {
+        return Ok(Resource::from(&row));
+    }
+    let as_it_is = get(tx, id).await?;
+    match read_at {
+        Some(at) if at != as_it_is.updated_at => Err(Error::Changed),
+        _ => Err(not_the_callers()),
+    }
+}
+
+/// It is seen, and not for the caller to do this with.
+fn not_the_callers() -> Error {
+    Error::NotPermitted("the caller may see this resource, and not change it so".to_owned())
+}
+
+/// Marks a resource as deleted; [`restore`] brings it back. [`Error::Changed`] when `read_at` is not its `updated_at` any
+/// more.
+pub async fn delete(tx: &mut TenantTx, id: ResourceId, read_at: Option<Timestamp>) -> Result<()> {
+    let resource = change(tx, id, "deleted_at = now()", &[], read_at).await?;
     trail(tx, "resources.delete", &resource).await
 }
 
-/// Brings a deleted resource back.
-pub async fn restore(tx: &mut TenantTx, id: ResourceId) -> Result<()> {
-    let resource = mark(tx, "update rowhouse.resources set deleted_at = null where tenant_id = $1 and id = $2 and deleted_at is not null", id).await?;
-    trail(tx, "resources.restore", &resource).await
-}
-
-async fn mark(tx: &mut TenantTx, update: &str, id: ResourceId) -> Result<Resource> {
+/// Brings a deleted resource back. One that is not deleted stays as it is.
+pub async fn restore(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
     let tenant = tx.tenant_id();
     let row = tx
-        .optional(&format!("{update} returning {COLUMNS}"), &[&tenant, &id])
+        .optional(
+            &format!(
+                "update rowhouse.resources
+                 set deleted_at = null
+                 where tenant_id = $1 and id = $2 and deleted_at is not null
+                 returning {COLUMNS}"
+            ),
+            &[&tenant, &id],
+        )
         .await?;
-    row.as_ref()
-        .map(Resource::from)
-        .ok_or(Error::NotFound("resource"))
+    let Some(row) = row else {
+        let as_it_is = find(tx, id).await?;
+        return match as_it_is.deleted_at {
+            None => Ok(as_it_is),
+            Some(_) => Err(not_the_callers()),
+        };
+    };
+    let resource = Resource::from(&row);
+    trail(tx, "resources.restore", &resource).await?;
+    Ok(resource)
 }
 
-/// Gives a principal access to a resource, or another access than it had.
+/// A JSON object that Postgres can hold, and that a reader can walk.
+fn check_payload(payload: &Value) -> Result<()> {
+    fn is_fine(value: &Value, depth: usize) -> bool {
+        match value {
+            Value::String(text) => !text.contains('\0'),
+            Value::Number(number) => {
+                number.as_f64().is_some_and(f64::is_finite)
+                    && number.as_str().len() <= LONGEST_NUMBER
+            }
+            Value::Array(items) => depth > 0 && items.iter().all(|item| is_fine(item, depth - 1)),
+            Value::Object(fields) => {
+                depth > 0
+                    && fields
+                        .iter()
+                        .all(|(name, item)| !name.contains('\0') && is_fine(item, depth - 1))
+            }
+            _ => true,
+        }
+    }
+    if !payload.is_object() {
+        return Err(Error::invalid("payload", "must be a JSON object"));
+    }
+    if !is_fine(payload, DEEPEST_PAYLOAD) {
+        return Err(Error::invalid(
+            "payload",
+            format!(
+                "must not be deeper than {DEEPEST_PAYLOAD}, nor hold the character U+0000, nor a number beyond 1.8e308"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Gives a principal access to a resource, or another access than it had. [`Error::NotPermitted`] for whoever does not
+/// administer the resource: nobody gives more than it holds.
 pub async fn grant(
     tx: &mut TenantTx,
     id: ResourceId,
@@ -315,7 +542,15 @@ pub async fn revoke(tx: &mut TenantTx, id: ResourceId, principal: PrincipalId) -
         )
         .await?;
     if gone == 0 {
-        return Err(Error::NotFound("entry"));
+        let may_share = tx
+            .one("select rowhouse.may_share($1)", &[&id])
+            .await?
+            .get(0);
+        return Err(if may_share {
+            Error::NotFound("entry")
+        } else {
+            not_the_callers()
+        });
     }
     audit::record(
         tx,
@@ -324,19 +559,54 @@ pub async fn revoke(tx: &mut TenantTx, id: ResourceId, principal: PrincipalId) -
     .await
 }
 
-/// Who has an entry on a resource.
-pub async fn acl(tx: &mut TenantTx, id: ResourceId) -> Result<Vec<(PrincipalId, AclAccess)>> {
+/// What a principal may do with a resource.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AclEntry {
+    /// Who.
+    pub principal_id: PrincipalId,
+    /// What it allows.
+    pub access: AclAccess,
+    /// When it was first given.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Who has an entry on a resource: a page, the newest first, behind `after` (`created_at` and principal of the last of the
+/// page before), at most `limit` (1 to 200).
+pub async fn acl(
+    tx: &mut TenantTx,
+    id: ResourceId,
+    after: Option<(Timestamp, PrincipalId)>,
+    limit: u16,
+) -> Result<Vec<AclEntry>> {
+    get(tx, id).await?;
     let tenant = tx.tenant_id();
-    let rows = tx
-        .query(
-            "select principal_id, access
-             from rowhouse.resource_acl
-             where tenant_id = $1 and resource_id = $2
-             order by principal_id",
-            &[&tenant, &id],
+    let mut page = Select::new(
+        "select id, access, created_at, updated_at
+         from (select tenant_id, resource_id, principal_id as id, access, created_at, updated_at from rowhouse.resource_acl) entries
+         where true",
+    );
+    page.and("tenant_id = ?", &tenant);
+    page.and("resource_id = ?", &id);
+    let rows = page
+        .newest_first(
+            "created_at",
+            after.as_ref().map(|(at, id)| (at, id as _)),
+            limit,
         )
+        .rows(tx)
         .await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    Ok(rows
+        .iter()
+        .map(|row| AclEntry {
+            principal_id: row.get("id"),
+            access: row.get("access"),
+            created_at: row.get("created_at"),
+            updated_at: row.get("updated_at"),
+        })
+        .collect())
 }
 
 fn event(action: &'static str, resource: &Resource) -> Event {

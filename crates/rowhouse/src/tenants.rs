@@ -5,18 +5,21 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 
+use crate::audit::{self, Event};
 use crate::error::{Error, OnConstraint, Result};
 use crate::ids::{TenantId, UserId, WorkspaceId};
 use crate::names;
+use crate::select::{Param, Select};
 use crate::text_enum::text_enum;
-use crate::tx::PlatformTx;
+use crate::tx::{PlatformTx, TenantTx};
 
 text_enum! {
     /// What kind of customer this is. Constraint `tenants_kind`.
-    Kind {
+    Kind shown as TenantKind {
         /// One person's own: the Personal Org.
         Personal = "personal",
         /// An organization.
@@ -40,7 +43,7 @@ text_enum! {
 
 text_enum! {
     /// Where the tenant is in its life. Constraint `tenants_status`.
-    Status {
+    Status shown as TenantStatus {
         /// Being set up: nobody enters yet.
         Provisioning = "provisioning",
         /// In use.
@@ -56,6 +59,7 @@ text_enum! {
 
 /// A tenant, as the registry knows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tenant {
     /// Its id.
     pub id: TenantId,
@@ -92,11 +96,17 @@ impl From<&Row> for Tenant {
 
 /// What a new tenant is made of.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewTenant {
     /// Its name in URLs: see [`names::slug`].
+    #[cfg_attr(
+        feature = "openapi",
+        schema(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+    )]
     pub slug: String,
     /// Its name for people: see [`names::name`].
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub name: String,
     /// Personal or organization.
     pub kind: Kind,
@@ -136,8 +146,9 @@ pub async fn create(tx: &mut PlatformTx, new: NewTenant) -> Result<Tenant> {
     names::slug("slug", &new.slug)?;
     names::name("name", &new.name)?;
     let id = TenantId::new();
+    let request_id = tx.operator().request_id.clone();
     tx.execute(
-        "select rowhouse.found_tenant($1, $2, $3, $4, $5, $6, $7)",
+        "select rowhouse.found_tenant($1, $2, $3, $4, $5, $6, $7, $8)",
         &[
             &id,
             &new.slug,
@@ -146,21 +157,43 @@ pub async fn create(tx: &mut PlatformTx, new: NewTenant) -> Result<Tenant> {
             &new.plan,
             &WorkspaceId::new(),
             &new.owner,
+            &request_id,
         ],
     )
     .await
     .on_constraint("locator_pkey", Error::Taken { field: "slug" })
     .on_constraint("tenant_members_user", Error::NotFound("user"))?;
+    audit::act(
+        tx,
+        "tenants.create",
+        Some(id),
+        &json!({ "kind": new.kind, "plan": new.plan }),
+    )
+    .await?;
     get(tx, id).await
 }
 
-/// The tenant of this id.
+const COLUMNS: &str = "id, slug, name, kind, plan, status, created_at, updated_at";
+
+/// The tenant of this id, unless it is deleted.
 pub async fn get(tx: &mut PlatformTx, id: TenantId) -> Result<Tenant> {
     let row = tx
         .optional(
-            "select id, slug, name, kind, plan, status, created_at, updated_at
-             from rowhouse.tenants
-             where id = $1",
+            &format!("select {COLUMNS} from rowhouse.tenants where id = $1 and deleted_at is null"),
+            &[&id],
+        )
+        .await?;
+    row.as_ref()
+        .map(Tenant::from)
+        .ok_or(Error::NotFound("tenant"))
+}
+
+/// The tenant that this transaction is inside of.
+pub async fn own(tx: &mut TenantTx) -> Result<Tenant> {
+    let id = tx.tenant_id();
+    let row = tx
+        .optional(
+            &format!("select {COLUMNS} from rowhouse.tenants where id = $1 and deleted_at is null"),
             &[&id],
         )
         .await?;
@@ -189,36 +222,156 @@ pub async fn find(tx: &mut PlatformTx, id_or_slug: &str) -> Result<Tenant> {
     }
 }
 
-/// Tenants, newest first, at most `limit`, beginning behind `after`.
-pub async fn list(tx: &mut PlatformTx, after: Option<TenantId>, limit: u16) -> Result<Vec<Tenant>> {
-    let limit = i64::from(limit);
-    let rows = tx
-        .query(
-            "select t.id, t.slug, t.name, t.kind, t.plan, t.status, t.created_at, t.updated_at
-             from rowhouse.tenants t
-             left join rowhouse.tenants a on a.id = $1
-             where t.deleted_at is null
-               and ($1 is null or (t.created_at, t.id) < (a.created_at, a.id))
-             order by t.created_at desc, t.id desc
-             limit $2",
-            &[&after, &limit],
-        )
+/// What a list is narrowed to, and where it goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only those whose slug or name holds this text, in any case.
+    pub text: Option<String>,
+    /// Only of this kind.
+    pub kind: Option<Kind>,
+    /// Only of this tier.
+    pub plan: Option<PlanTier>,
+    /// Only in this stage of their life.
+    pub status: Option<Status>,
+    /// Behind this one: `created_at` and id of the last row of the page before.
+    pub after: Option<(Timestamp, TenantId)>,
+}
+
+/// A page of tenants, the newest first, at most `limit` (1 to 200).
+pub async fn list(tx: &mut PlatformTx, filter: &Filter, limit: u16) -> Result<Vec<Tenant>> {
+    let mut page = Select::new(&format!(
+        "select {COLUMNS} from rowhouse.tenants where deleted_at is null"
+    ));
+    page.and_if(
+        "(strpos(slug, lower(?)) > 0 or strpos(lower(name), lower(?)) > 0)",
+        filter.text.as_ref(),
+    );
+    page.and_if("kind = ?", filter.kind.as_ref());
+    page.and_if("plan = ?", filter.plan.as_ref());
+    page.and_if("status = ?", filter.status.as_ref());
+    let after = filter.after.as_ref().map(|(at, id)| (at, id as _));
+    let rows = page
+        .newest_first("created_at", after, limit)
+        .rows(tx)
         .await?;
     Ok(rows.iter().map(Tenant::from).collect())
 }
 
-/// Opens or closes a tenant. Takes effect at every caller's next transaction, on every node.
-pub async fn set_status(tx: &mut PlatformTx, id: TenantId, status: Status) -> Result<Tenant> {
-    let touched = tx
-        .execute(
-            "update rowhouse.tenants set status = $2 where id = $1",
-            &[&id, &status],
+/// What is to become different; what is not given stays.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TenantChanges))]
+#[serde(deny_unknown_fields)]
+pub struct Changes {
+    /// Another name in URLs. The old one goes on leading here.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+    )]
+    pub slug: Option<String>,
+    /// Another name for people.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
+    pub name: Option<String>,
+    /// Another tier.
+    pub plan: Option<PlanTier>,
+}
+
+/// Changes the tenant, from inside, as the platform. [`Error::Changed`] when `read_at` is not its `updated_at` any more.
+pub async fn update(
+    tx: &mut TenantTx,
+    changes: Changes,
+    read_at: Option<Timestamp>,
+) -> Result<Tenant> {
+    if let Some(slug) = &changes.slug {
+        names::slug("slug", slug)?;
+    }
+    if let Some(name) = &changes.name {
+        names::name("name", name)?;
+    }
+    let tenant = change(
+        tx,
+        "slug = coalesce($3, slug), name = coalesce($4, name), plan = coalesce($5, plan)",
+        &[&changes.slug, &changes.name, &changes.plan],
+        read_at,
+    )
+    .await
+    .on_constraint("locator_pkey", Error::Taken { field: "slug" })?;
+    let fields = changed_fields(&[
+        ("slug", changes.slug.is_some()),
+        ("name", changes.name.is_some()),
+        ("plan", changes.plan.is_some()),
+    ]);
+    let event =
+        Event::new("tenants.update", tenant.id.uuid()).with_detail(json!({ "fields": fields }));
+    audit::record(tx, event).await?;
+    Ok(tenant)
+}
+
+/// Opens or closes the tenant, from inside, as the platform. Takes effect at every caller's next transaction, on every
+/// node.
+pub async fn set_status(
+    tx: &mut TenantTx,
+    status: Status,
+    read_at: Option<Timestamp>,
+) -> Result<Tenant> {
+    let tenant = change(tx, "status = $3", &[&status], read_at).await?;
+    let action = match status {
+        Status::Suspended => "tenants.suspend",
+        Status::Active => "tenants.resume",
+        Status::Provisioning | Status::Deleting | Status::Deleted => "tenants.set_status",
+    };
+    let event = Event::new(action, tenant.id.uuid()).with_detail(json!({ "status": status }));
+    audit::record(tx, event).await?;
+    Ok(tenant)
+}
+
+/// Marks the tenant as deleted, from inside, as the platform: nobody enters it any more, and its rows stay.
+pub async fn delete(tx: &mut TenantTx, read_at: Option<Timestamp>) -> Result<()> {
+    let tenant = change(
+        tx,
+        "status = $3, deleted_at = now()",
+        &[&Status::Deleted],
+        read_at,
+    )
+    .await?;
+    audit::record(tx, Event::new("tenants.delete", tenant.id.uuid())).await
+}
+
+/// `set` begins at `$3`.
+async fn change(
+    tx: &mut TenantTx,
+    set: &str,
+    values: &[Param<'_>],
+    read_at: Option<Timestamp>,
+) -> Result<Tenant> {
+    let id = tx.tenant_id();
+    let mut params: Vec<Param<'_>> = vec![&id, &read_at];
+    params.extend_from_slice(values);
+    let row = tx
+        .optional(
+            &format!(
+                "update rowhouse.tenants
+                 set {set}
+                 where id = $1 and deleted_at is null and ($2::timestamptz is null or updated_at = $2)
+                 returning {COLUMNS}"
+            ),
+            &params,
         )
         .await?;
-    if touched == 0 {
-        return Err(Error::NotFound("tenant"));
+    if let Some(row) = row {
+        Ok(Tenant::from(&row))
+    } else {
+        own(tx).await?;
+        Err(Error::Changed)
     }
-    get(tx, id).await
+}
+
+/// The names of the fields that a change holds, for the trail: never their values.
+pub(crate) fn changed_fields(fields: &[(&'static str, bool)]) -> Vec<&'static str> {
+    fields
+        .iter()
+        .filter(|(_, given)| *given)
+        .map(|(name, _)| *name)
+        .collect()
 }
 
 /// What `locator` keeps of a slug.

@@ -1,9 +1,10 @@
 //! Closed sets: an enum here, `text` with a named CHECK in the database. Not a Postgres enum, whose comparison is not
 //! leakproof, so that a policied table could not use an index on it. A test compares each with its CHECK.
 
-/// Declares an enum that is its text in the database, in JSON and on the command line.
+/// Declares an enum that is its text in the database, in JSON and on the command line. `shown as`: its name among the
+/// schemas of the API, where two slices use one word.
 macro_rules! text_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident $(shown as $shown:ident)? { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $name {
@@ -19,6 +20,23 @@ macro_rules! text_enum {
                 match self {
                     $(Self::$variant => $text,)+
                 }
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::schema::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .enum_values(Some([$($text),+]))
+                    .into()
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                [$(stringify!($shown),)? stringify!($name)][0].into()
             }
         }
 

@@ -28,6 +28,7 @@ use crate::context::{Context, OWN_TICKET_TTL, Ticket};
 use crate::error::{Error, Result};
 use crate::ids::{KeyId, TenantId};
 use crate::keys::KnownKeys;
+use crate::operators::Operator;
 
 /// A statement's parameters, as tokio-postgres takes them.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -35,12 +36,10 @@ pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 pub(crate) const ENTER: &str = "select rowhouse.enter($1)";
 /// Fails when an earlier statement failed, when the transaction is over, and when its context was changed.
 const STILL_WHOLE: &str = "select rowhouse.bound_tenant()";
-/// Simple-protocol text, so that nothing that the borrower prepared can stand in its place.
-/// The second column counts what the driver prepared for us, without what it asks of types for itself.
-const HAND_BACK: &str = r"reset all; discard sequences;
-    select rowhouse.residue(), count(*) filter (
-      where not from_sql and statement !~ '^\s*SELECT (t\.typname, t\.typtype, |enumlabel\s|attname, atttypid\s)')
-    from pg_catalog.pg_prepared_statements";
+/// Simple-protocol text, so that nothing that the borrower prepared can stand in its place. What can be taken off a
+/// connection is; what cannot is told by the last column. Behind it goes the number of statements that are ours.
+const HAND_BACK: &str = "reset all; discard sequences;
+    select pg_catalog.pg_advisory_unlock_all(), rowhouse.residue(";
 /// How long a connection may take to come clean before it is closed.
 const CLEAN_UP: Duration = Duration::from_secs(5);
 
@@ -126,7 +125,7 @@ impl Rowhouse {
     /// A transaction inside the context's tenant. Nothing is sent before its first statement.
     pub async fn begin(&self, context: &Context) -> Result<TenantTx> {
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
-        self.begin_with(&self.inner.app, ticket, Some(context.clone()))
+        self.begin_with(&self.inner.app, ticket, context.request_id.clone())
             .await
     }
 
@@ -138,27 +137,22 @@ impl Rowhouse {
     /// A transaction of the platform inside one tenant, as its principal `system`: members, teams, projects, keys, its
     /// trail. It has no right to content.
     pub async fn begin_system(&self, tenant: TenantId) -> Result<TenantTx> {
-        let mut registry = self.begin_platform().await?;
-        let system: Option<uuid::Uuid> = registry
-            .one(
-                "select rowhouse.service_principal($1, 'system')",
-                &[&tenant],
-            )
-            .await?
-            .get(0);
-        registry.commit().await?;
-        let principal = system.ok_or(Error::NotFound("tenant"))?.into();
-        let context = Context::principal(tenant, principal);
-        let ticket = self.ticket(&context, OWN_TICKET_TTL).await?;
-        self.begin_with(self.platform_pool()?, ticket, Some(context))
-            .await
+        self.begin_platform().await?.inside(tenant).await
     }
 
     /// A transaction of the registry.
     pub async fn begin_platform(&self) -> Result<PlatformTx> {
+        self.begin_platform_as(Operator::local("library")).await
+    }
+
+    /// A transaction of the registry, for the operator whom its trail is to name.
+    pub async fn begin_platform_as(&self, operator: Operator) -> Result<PlatformTx> {
         let lease = self.lease(self.platform_pool()?).await?;
         lease.get().batch_execute("begin").await?;
-        Ok(PlatformTx { lease: Some(lease) })
+        Ok(PlatformTx {
+            lease: Some(lease),
+            operator,
+        })
     }
 
     /// Mints a ticket: for other clients of the database, which then say `select rowhouse.enter(..)` themselves.
@@ -187,18 +181,29 @@ impl Rowhouse {
         &self.inner.known_keys
     }
 
-    /// Asks `locate`, the one question that the app's login may ask outside of a tenant.
+    /// The tenant that a slug leads to, also one that it had before.
+    pub async fn leads_to(&self, slug: &str) -> Result<Option<TenantId>> {
+        let row = self.locate("slug", &crate::tokens::digest(slug)).await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
     pub(crate) async fn locate_key(&self, digest: &[u8; 32]) -> Result<Option<(TenantId, KeyId)>> {
+        let row = self.locate("key", digest).await?;
+        Ok(row.map(|row| (row.get(0), row.get(1))))
+    }
+
+    /// The one question that the app's login may ask outside of a tenant.
+    async fn locate(&self, kind: &str, digest: &[u8; 32]) -> Result<Option<Row>> {
         let lease = self.lease(&self.inner.app).await?;
         let row = lease
             .get()
             .query_typed_opt(
-                "select tenant_id, id from rowhouse.locate('key', $1)",
-                &[(&digest.as_slice(), Type::BYTEA)],
+                "select tenant_id, id from rowhouse.locate($1, $2)",
+                &[(&kind, Type::TEXT), (&digest.as_slice(), Type::BYTEA)],
             )
             .await?;
         lease.clean.store(true, Ordering::Release); // one statement of ours: it left nothing
-        Ok(row.map(|row| (row.get(0), row.get(1))))
+        Ok(row)
     }
 
     fn platform_pool(&self) -> Result<&Pool> {
@@ -224,13 +229,14 @@ impl Rowhouse {
         &self,
         pool: &Pool,
         ticket: Ticket,
-        context: Option<Context>,
+        request_id: Option<String>,
     ) -> Result<TenantTx> {
         let lease = self.lease(pool).await?;
         Ok(TenantTx {
             lease: Some(lease),
             ticket,
-            context,
+            request_id,
+            operator: None,
             opened: false,
             failed: None,
         })
@@ -249,7 +255,8 @@ impl Rowhouse {
             let mut tx = TenantTx {
                 lease: Some(lease),
                 ticket,
-                context: None,
+                request_id: None,
+                operator: None,
                 opened: false,
                 failed: None,
             };
@@ -329,19 +336,13 @@ async fn come_clean(lease: Arc<Lease>, before: Option<&'static str>) {
         }
         // Statements that we prepared and somebody threw away would fail under the next borrower.
         let ours = lease.get().statement_cache.size();
-        let answer = lease.get().simple_query(HAND_BACK).await?;
-        Ok::<_, tokio_postgres::Error>(answer.iter().any(|message| {
-            match message {
-                SimpleQueryMessage::Row(row) => {
-                    row.get(0) == Some("{}")
-                        && row
-                            .get(1)
-                            .and_then(|prepared| prepared.parse().ok())
-                            .is_some_and(|prepared: usize| prepared >= ours)
-                }
-                _ => false,
-            }
-        }))
+        let answer = lease
+            .get()
+            .simple_query(&format!("{HAND_BACK}{ours})"))
+            .await?;
+        Ok::<_, tokio_postgres::Error>(answer.iter().any(
+            |message| matches!(message, SimpleQueryMessage::Row(row) if row.get(1) == Some("{}")),
+        ))
     };
     match tokio::time::timeout(CLEAN_UP, asked).await {
         Ok(Ok(true)) => lease.clean.store(true, Ordering::Release),
@@ -395,9 +396,79 @@ impl Drop for Lease {
 pub struct TenantTx {
     lease: Option<Arc<Lease>>,
     ticket: Ticket,
-    context: Option<Context>,
+    request_id: Option<String>,
+    operator: Option<Operator>,
     opened: bool,
     failed: Option<String>,
+}
+
+/// Either kind of transaction, for what is done alike inside a tenant and in the registry.
+pub trait Transaction: sealed::Sealed + Send {
+    /// The rows of a statement.
+    fn query(
+        &mut self,
+        sql: &str,
+        params: Params<'_>,
+    ) -> impl Future<Output = Result<Vec<Row>>> + Send;
+
+    /// The only row of a statement, or none.
+    fn optional(
+        &mut self,
+        sql: &str,
+        params: Params<'_>,
+    ) -> impl Future<Output = Result<Option<Row>>> + Send;
+
+    /// Runs a statement; answers how many rows it touched.
+    fn execute(
+        &mut self,
+        sql: &str,
+        params: Params<'_>,
+    ) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Who acts for the platform; none for a caller inside a tenant.
+    fn operator(&self) -> Option<&Operator>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::TenantTx {}
+    impl Sealed for super::PlatformTx {}
+}
+
+impl Transaction for TenantTx {
+    async fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
+        self.query(sql, params).await
+    }
+
+    async fn optional(&mut self, sql: &str, params: Params<'_>) -> Result<Option<Row>> {
+        self.optional(sql, params).await
+    }
+
+    async fn execute(&mut self, sql: &str, params: Params<'_>) -> Result<u64> {
+        self.execute(sql, params).await
+    }
+
+    fn operator(&self) -> Option<&Operator> {
+        self.operator.as_ref()
+    }
+}
+
+impl Transaction for PlatformTx {
+    async fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
+        self.query(sql, params).await
+    }
+
+    async fn optional(&mut self, sql: &str, params: Params<'_>) -> Result<Option<Row>> {
+        self.optional(sql, params).await
+    }
+
+    async fn execute(&mut self, sql: &str, params: Params<'_>) -> Result<u64> {
+        self.execute(sql, params).await
+    }
+
+    fn operator(&self) -> Option<&Operator> {
+        Some(&self.operator)
+    }
 }
 
 impl std::fmt::Debug for TenantTx {
@@ -415,9 +486,16 @@ impl TenantTx {
         self.ticket.claimed_tenant()
     }
 
+    /// Notes the request that this is part of; it goes into audit rows.
+    #[must_use]
+    pub fn with_request_id(mut self, id: &str) -> Self {
+        self.request_id = Some(id.to_owned());
+        self
+    }
+
     /// The request that this is part of, where the context named one.
     pub fn request_id(&self) -> Option<&str> {
-        self.context.as_ref()?.request_id.as_deref()
+        self.request_id.as_deref()
     }
 
     /// The rows of a statement.
@@ -585,6 +663,7 @@ impl Drop for TenantTx {
 /// A transaction of the registry: tenants, users, plans. It has no right to what is inside of tenants.
 pub struct PlatformTx {
     lease: Option<Arc<Lease>>,
+    operator: Operator,
 }
 
 impl std::fmt::Debug for PlatformTx {
@@ -594,6 +673,41 @@ impl std::fmt::Debug for PlatformTx {
 }
 
 impl PlatformTx {
+    /// Goes on inside a tenant, in the same transaction, as its principal `system`: its administration, and its row in the
+    /// registry. [`Error::NotFound`] when there is no such tenant.
+    pub async fn inside(mut self, tenant: TenantId) -> Result<TenantTx> {
+        let system: Option<uuid::Uuid> = self
+            .one(
+                "select rowhouse.service_principal($1, 'system')",
+                &[&tenant],
+            )
+            .await?
+            .get(0);
+        let principal = system.ok_or(Error::NotFound("tenant"))?.into();
+        let context = Context::principal(tenant, principal);
+        let lease = self.lease()?;
+        let house = Rowhouse {
+            inner: lease.house.clone(),
+        };
+        let ticket = house.ticket(&context, OWN_TICKET_TTL).await?;
+        self.lease = None;
+        let mut tx = TenantTx {
+            lease: Some(lease),
+            ticket: ticket.clone(),
+            request_id: self.operator.request_id.clone(),
+            operator: Some(self.operator.clone()),
+            opened: true,
+            failed: None,
+        };
+        tx.execute(ENTER, &[&ticket.as_bytes()]).await?;
+        Ok(tx)
+    }
+
+    /// Who acts, as the trail names him.
+    pub fn operator(&self) -> &Operator {
+        &self.operator
+    }
+
     /// The rows of a statement.
     pub async fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
         let lease = self.lease()?;

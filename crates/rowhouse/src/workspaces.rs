@@ -8,12 +8,13 @@ use tokio_postgres::Row;
 
 use crate::error::{Error, Result};
 use crate::ids::{PrincipalId, TeamId, WorkspaceId};
+use crate::select::Select;
 use crate::text_enum::text_enum;
 use crate::tx::TenantTx;
 
 text_enum! {
     /// Whose workspace it is. Constraint `workspaces_kind`.
-    Kind {
+    Kind shown as WorkspaceKind {
         /// One member's.
         Personal = "personal",
         /// A team's.
@@ -25,6 +26,7 @@ text_enum! {
 
 /// A workspace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Workspace {
     /// Its id.
     pub id: WorkspaceId,
@@ -38,6 +40,8 @@ pub struct Workspace {
     pub team_id: Option<TeamId>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
 }
 
 impl From<&Row> for Workspace {
@@ -49,30 +53,64 @@ impl From<&Row> for Workspace {
             owner_id: row.get("owner_id"),
             team_id: row.get("team_id"),
             created_at: row.get("created_at"),
+            updated_at: row.get("updated_at"),
         }
     }
 }
 
-/// The tenant's workspaces, the oldest first.
-pub async fn list(tx: &mut TenantTx) -> Result<Vec<Workspace>> {
+const COLUMNS: &str = "id, kind, name, owner_id, team_id, created_at, updated_at";
+
+/// A page of the tenant's workspaces, the newest first, behind `after` (`created_at` and id of the last of the page before),
+/// at most `limit` (1 to 200).
+pub async fn list(
+    tx: &mut TenantTx,
+    after: Option<(Timestamp, WorkspaceId)>,
+    limit: u16,
+) -> Result<Vec<Workspace>> {
     let tenant = tx.tenant_id();
-    let rows = tx
-        .query(
-            "select id, kind, name, owner_id, team_id, created_at
-             from rowhouse.workspaces
-             where tenant_id = $1 and deleted_at is null
-             order by created_at, id",
-            &[&tenant],
+    let mut page = Select::new(&format!(
+        "select {COLUMNS} from rowhouse.workspaces where deleted_at is null"
+    ));
+    page.and("tenant_id = ?", &tenant);
+    let rows = page
+        .newest_first(
+            "created_at",
+            after.as_ref().map(|(at, id)| (at, id as _)),
+            limit,
         )
+        .rows(tx)
         .await?;
     Ok(rows.iter().map(Workspace::from).collect())
 }
 
-/// Where a resource goes that names no workspace: the oldest of the tenant, which it was founded with.
+/// The workspace of this id.
+pub async fn get(tx: &mut TenantTx, id: WorkspaceId) -> Result<Workspace> {
+    let tenant = tx.tenant_id();
+    let row = tx
+        .optional(
+            &format!("select {COLUMNS} from rowhouse.workspaces where tenant_id = $1 and id = $2 and deleted_at is null"),
+            &[&tenant, &id],
+        )
+        .await?;
+    row.as_ref()
+        .map(Workspace::from)
+        .ok_or(Error::NotFound("workspace"))
+}
+
+/// Where a resource goes that names no workspace: the oldest that the caller may use, as a rule the one that the tenant was
+/// founded with.
 pub async fn home(tx: &mut TenantTx) -> Result<WorkspaceId> {
-    list(tx)
-        .await?
-        .first()
-        .map(|workspace| workspace.id)
+    let tenant = tx.tenant_id();
+    let row = tx
+        .optional(
+            "select id
+             from rowhouse.workspaces
+             where tenant_id = $1 and deleted_at is null and rowhouse.may_use_workspace(id)
+             order by created_at, id
+             limit 1",
+            &[&tenant],
+        )
+        .await?;
+    row.map(|row| row.get(0))
         .ok_or(Error::NotFound("workspace"))
 }

@@ -138,6 +138,36 @@ const POLICIES: &[Mutation] = &[
         "b10_trails_and_copies_are_behind_the_wall",
     ),
     (
+        "the floor is asked after the caller's conditions",
+        "alter policy tenant_floor on notes using (tenant_id = (select rowhouse.bound_tenant()))",
+        "the_floor_is_asked_before_the_callers_conditions",
+    ),
+    (
+        "the floor is asked after the caller's conditions, in the registry",
+        "alter policy bound_one on rowhouse.tenants using (id = (select rowhouse.bound_tenant()))",
+        "the_floor_is_asked_before_the_callers_conditions",
+    ),
+    (
+        "the floor is tried after what costs less",
+        "select pg_temp.edit('rowhouse.floor_first', '<> ''0'' then', '<> ''0'' and false then')",
+        "no_condition_of_the_callers_is_tried_on_a_foreign_row",
+    ),
+    (
+        "the planner does not run what puts the floor first",
+        "alter function rowhouse.floor_first() stable",
+        "no_condition_of_the_callers_is_tried_on_a_foreign_row",
+    ),
+    (
+        "nothing puts the floor of the registry first",
+        "alter policy bound_one on rowhouse.tenants using ((id, true) = (select rowhouse.bound_tenant(), true))",
+        "no_condition_of_the_callers_is_tried_on_a_foreign_row",
+    ),
+    (
+        "the floor of projects is tried after what costs less",
+        "select pg_temp.edit('rowhouse.raise_wall', 'rowhouse.floor_first() and', '')",
+        "no_condition_of_the_callers_is_tried_on_a_row_of_another_project",
+    ),
+    (
         "every tenant is shown",
         "alter policy bound_one on rowhouse.tenants using (true)",
         "b01_our_views_show_the_callers_tenant_only",
@@ -437,6 +467,16 @@ const ENTER: &[Mutation] = &[
     (
         "the state is not looked at",
         "select pg_temp.edit('rowhouse.enter', 'and l.state operator(pg_catalog.=) ''active''', '')",
+        "a_removed_member_is_refused_on_every_node",
+    ),
+    (
+        "the tenant's state is not looked at",
+        "select pg_temp.edit('rowhouse.enter', 'and t.state operator(pg_catalog.=) ''active''', '')",
+        "a_suspended_tenant_is_refused_on_every_node",
+    ),
+    (
+        "the tenant's state is not looked at closely",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'elsif tenant_state = ''RH004'' and live.state <> ''system'' then', 'elsif false then')",
         "a_suspended_tenant_is_refused_on_every_node",
     ),
     (
@@ -474,7 +514,7 @@ const LIVENESS: &[Mutation] = &[
     ),
     (
         "a tenant's place is not carried over",
-        "create or replace function rowhouse_private.tenant_state(status text, placement text) returns text language sql immutable parallel safe return case when status = 'active' then 'active' else 'RH004' end",
+        "create or replace function rowhouse_private.tenant_state(status text, placement text, deleted_at timestamptz) returns text language sql immutable parallel safe return case when status = 'active' then 'active' else 'RH004' end",
         "a_tenant_placed_elsewhere_is_refused",
     ),
     (
@@ -499,7 +539,7 @@ const LIVENESS: &[Mutation] = &[
     ),
     (
         "projects are not carried over",
-        "drop trigger project_changed on rowhouse.projects",
+        "drop trigger projects_added on rowhouse.projects; drop trigger projects_changed on rowhouse.projects",
         "every_caller_is_what_the_base_tables_say",
     ),
     (
@@ -509,18 +549,98 @@ const LIVENESS: &[Mutation] = &[
     ),
     (
         "changes are computed at the same time",
-        "select pg_temp.edit('rowhouse_private.refresh', 'for update', ''), pg_temp.edit('rowhouse_private.one_at_a_time', 'for no key update', '')",
+        "select pg_temp.edit('rowhouse_private.refresh', 'for update', ''), pg_temp.edit('rowhouse_private.one_at_a_time', 'l.tenant_id = in_tenant', 'false')",
         "two_changes_of_one_users_teams_both_count",
     ),
     (
-        "a new key is computed while its tenant is suspended",
-        "select pg_temp.edit('rowhouse_private.one_at_a_time', 'for no key update', '')",
-        "a_key_made_while_the_tenant_is_suspended_does_not_enter",
+        "a role is given while its project is deleted",
+        "select pg_temp.edit('rowhouse_private.one_at_a_time', 'l.tenant_id = in_tenant', 'false'), pg_temp.edit('rowhouse_private.managed_by_caller', 'for share', '')",
+        "a_deleted_project_is_not_kept_by_a_role_given_at_once",
     ),
     (
-        "a role is given while its project is deleted",
-        "select pg_temp.edit('rowhouse_private.one_at_a_time', 'for no key update', '')",
-        "a_deleted_project_is_not_kept_by_a_role_given_at_once",
+        "a new caller is missed under a stale snapshot",
+        "select pg_temp.edit('rowhouse_private.one_at_a_time', 'update rowhouse_private.liveness l', 'perform from rowhouse_private.liveness l', 'set updated_at = clock_timestamp()', '', 'pg_current_xact_id()::xid;', 'pg_current_xact_id()::xid for no key update;')",
+        "under_repeatable_read_a_new_caller_is_not_missed",
+    ),
+    (
+        "the tenant's row is the lock",
+        "grant update (updated_at) on rowhouse.tenants to rowhouse_definer; select pg_temp.edit('rowhouse_private.one_at_a_time', 'update rowhouse_private.liveness l', 'perform from rowhouse.tenants t where t.id = in_tenant for update; update rowhouse_private.liveness l')",
+        "a_tenant_does_not_hold_up_its_own_suspension",
+    ),
+    (
+        "a deleted tenant is entered",
+        "select pg_temp.edit('rowhouse_private.tenant_state', 'AND (deleted_at IS NULL)', '')",
+        "a_tenant_marked_as_deleted_is_refused",
+    ),
+    (
+        "a user is deleted while he is added",
+        "select pg_temp.edit('rowhouse_private.principal_added', 'for share', '')",
+        "a_user_deleted_while_he_is_added_does_not_enter",
+    ),
+    (
+        "a key locks the user whose id it has",
+        "select pg_temp.edit('rowhouse_private.principal_added', 'if new.kind = ''user'' then', 'if true then')",
+        "a_tenant_locks_nobody_elses_user",
+    ),
+    (
+        "who was removed goes on managing",
+        "select pg_temp.edit('rowhouse_private.managed_by_caller', 'if not found then', 'if false then')",
+        "a_removed_manager_leaves_nothing_behind",
+    ),
+    (
+        "the platform makes itself a key",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'caller = ''system''', 'false')",
+        "the_platform_makes_no_key_for_a_tenant_with_an_owner",
+    ),
+    (
+        "an admin makes owners",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'caller <> ''system''', 'false')",
+        "an_admin_makes_and_unmakes_no_owner",
+    ),
+    (
+        "an owner is whoever was one when he entered",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'caller <> ''owner''', 'rowhouse.caller_role() <> ''owner''')",
+        "an_admin_makes_and_unmakes_no_owner",
+    ),
+    (
+        "a suspended tenant goes on being managed",
+        "select pg_temp.edit('rowhouse_private.managed_by_caller', 'caller <> ''system'' and not exists', 'false and not exists')",
+        "a_suspended_tenants_open_transaction_leaves_nothing_behind",
+    ),
+    (
+        "the platform widens a key",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'or not new.permissions <@ old.permissions', '')",
+        "the_platform_widens_no_key_of_a_tenant_with_an_owner",
+    ),
+    (
+        "the platform keeps a key alive",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'or coalesce(new.expires_at, ''infinity'') > coalesce(old.expires_at, ''infinity'')', '')",
+        "the_platform_widens_no_key_of_a_tenant_with_an_owner",
+    ),
+    (
+        "a revoked key comes back",
+        "select pg_temp.edit('rowhouse_private.key_changed', 'old.revoked_at is not null and', 'false and')",
+        "a_revoked_key_stays_revoked",
+    ),
+    (
+        "the platform makes room for its own key",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'old.role = ''owner''', 'false')",
+        "the_platform_makes_no_key_for_a_tenant_with_an_owner",
+    ),
+    (
+        "a tenant changes its id",
+        "grant update on rowhouse.tenants to rowhouse_platform",
+        "ids_of_the_registry_never_change",
+    ),
+    (
+        "a name changes hands",
+        "select pg_temp.edit('rowhouse_private.take_name', 'where l.id = excluded.id', '')",
+        "a_name_once_taken_is_its_takers",
+    ),
+    (
+        "addresses can be guessed",
+        "select pg_temp.edit('rowhouse.locate', 'l.kind <> ''email''', 'true')",
+        "whose_an_address_is_only_the_platform_asks",
     ),
     (
         "a viewer writes",
@@ -537,7 +657,7 @@ const LIVENESS: &[Mutation] = &[
 const RESIDUE: &[Mutation] = &[
     (
         "what is left is not looked at",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return '{}'::text[]",
+        "create or replace function rowhouse.residue(ours bigint default 0) returns text[] language sql volatile return '{}'::text[]",
         "c15_what_is_held_does_not_meet_the_next_borrower",
     ),
     (
@@ -547,27 +667,27 @@ const RESIDUE: &[Mutation] = &[
     ),
     (
         "prepared statements may stay",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'cursor' from pg_cursors where is_holdable union all select 'channel' from pg_listening_channels() union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() union all select 'role' where current_user <> session_user)",
+        "select pg_temp.edit('rowhouse.residue', 'p.by_sql operator(pg_catalog.>) 0', 'false')",
         "c15_what_is_held_does_not_meet_the_next_borrower",
     ),
     (
+        "prepared statements may go",
+        "select pg_temp.edit('rowhouse.residue', 'p.by_driver operator(pg_catalog.<) ours', 'false')",
+        "c24_a_thrown_away_statement_is_missed_among_others",
+    ),
+    (
         "cursors may stay",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'statement' from pg_prepared_statements where from_sql union all select 'channel' from pg_listening_channels() union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() union all select 'role' where current_user <> session_user)",
+        "select pg_temp.edit('rowhouse.residue', 'c.is_holdable', 'false')",
         "c15_what_is_held_does_not_meet_the_next_borrower",
     ),
     (
         "channels may stay",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'statement' from pg_prepared_statements where from_sql union all select 'cursor' from pg_cursors where is_holdable union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() union all select 'role' where current_user <> session_user)",
-        "c15_what_is_held_does_not_meet_the_next_borrower",
-    ),
-    (
-        "locks may stay",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'statement' from pg_prepared_statements where from_sql union all select 'cursor' from pg_cursors where is_holdable union all select 'channel' from pg_listening_channels() union all select 'role' where current_user <> session_user)",
+        "select pg_temp.edit('rowhouse.residue', 'select from pg_catalog.pg_listening_channels()', 'select from pg_catalog.pg_listening_channels() where false')",
         "c15_what_is_held_does_not_meet_the_next_borrower",
     ),
     (
         "a role may stay",
-        "create or replace function rowhouse.residue() returns text[] language sql volatile return array(select 'statement' from pg_prepared_statements where from_sql union all select 'cursor' from pg_cursors where is_holdable union all select 'channel' from pg_listening_channels() union all select 'lock' from pg_locks where locktype = 'advisory' and pid = pg_backend_pid())",
+        "select pg_temp.edit('rowhouse.residue', 'current_user operator(pg_catalog.<>) session_user', 'false', 'pg_catalog.current_setting(''role'') operator(pg_catalog.<>) ''none''', 'false')",
         "c14_what_is_set_does_not_meet_the_next_borrower",
     ),
 ];

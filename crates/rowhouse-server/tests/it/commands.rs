@@ -23,7 +23,7 @@ fn tenants_are_created_once_and_listed() {
         "tenants", "create", "shop", "--name", "The Shop", "--plan", "team",
     ]);
     assert!(
-        created.starts_with("ten_") && created.ends_with("shop"),
+        created.starts_with("ten_") && created.ends_with("  shop  active"),
         "{created}"
     );
     assert!(house.ok(&["tenants", "list"]).contains("shop"));

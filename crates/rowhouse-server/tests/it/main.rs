@@ -2,7 +2,21 @@
 
 #![cfg(test)] // so that clippy sees helpers, too, as tests
 
+mod bad_input;
+mod callers;
 mod commands;
+mod coverage;
+mod document;
+mod errors;
 mod http;
+mod idempotency;
+mod keys;
+mod openapi;
+mod pages;
+mod readme;
+mod resources;
+mod same_work;
+mod tenants;
+mod two_processes;
 mod up;
 mod world;

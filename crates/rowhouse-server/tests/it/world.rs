@@ -32,7 +32,7 @@ impl House {
         let child = rowhouse()
             .args(["up", "--port", &port.to_string(), "--data"])
             .arg(data(&folder))
-            .stdout(Stdio::null())
+            .stdout(std::fs::File::create(folder.path().join("out")).unwrap())
             .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
             .spawn()
             .unwrap();
@@ -70,6 +70,11 @@ impl House {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// What it has printed for people.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("out")).unwrap_or_default()
     }
 
     pub fn pid(&self) -> u32 {
@@ -113,18 +118,13 @@ impl House {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
         let mut text =
             format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
         for (name, value) in headers {
             write!(text, "{name}: {value}\r\n").unwrap();
         }
         write!(text, "content-length: {}\r\n\r\n{body}", body.len()).unwrap();
-        stream.write_all(text.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        Answer::parse(&answer)
+        exchange(self.port, text.as_bytes())
     }
 
     /// Sends a signal to the process that runs `up`.
@@ -253,7 +253,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let (headers, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let status = headers
             .split(' ')
@@ -267,9 +267,45 @@ impl Answer {
         }
     }
 
+    /// The code of a problem; empty for any other answer.
+    pub fn code(&self) -> String {
+        serde_json::from_str(&self.body)
+            .ok()
+            .and_then(|body: Value| body["code"].as_str().map(str::to_owned))
+            .unwrap_or_default()
+    }
+
+    /// A header's value, in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.lines().find_map(|line| {
+            line.strip_prefix(name)?
+                .strip_prefix(':')
+                .map(str::trim_start)
+        })
+    }
+
+    /// All that another caller could tell this answer from a second one by.
+    pub fn bytes(&self) -> String {
+        let lines = self
+            .headers
+            .lines()
+            .filter(|line| !line.starts_with("x-request-id:") && !line.starts_with("date:"));
+        format!("{}\n\n{}", lines.collect::<Vec<_>>().join("\n"), self.body)
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+}
+
+/// Sends these bytes over a connection of their own, and reads until the other side closes it.
+pub fn exchange(port: u16, bytes: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    Answer::parse(&String::from_utf8_lossy(&answer))
 }
 
 pub fn free_port() -> u16 {

@@ -1,7 +1,10 @@
 //! API keys: shown once, found by digest, refused from the next transaction after they were revoked.
 
-use rowhouse::keys::{self, Environment, Permission};
-use rowhouse::{Error, Rowhouse};
+use std::time::Duration;
+
+use rowhouse::ids::ProjectId;
+use rowhouse::keys::{self, Environment, NewKey, Permission, Scopes};
+use rowhouse::{Error, Rowhouse, projects};
 
 use crate::world::{World, config};
 
@@ -10,20 +13,16 @@ async fn a_key_enters_its_tenant_until_it_is_revoked_on_every_process() {
     let world = World::new().await;
     let other_process = Rowhouse::connect(config(&world.database)).await.unwrap();
     let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
-    let key = keys::create(
-        &mut tx,
-        "ci",
-        &[Permission::Read, Permission::Write],
-        Environment::Sandbox,
-        None,
-    )
-    .await
-    .unwrap();
+    let new = NewKey {
+        environment: Environment::Sandbox,
+        ..NewKey::new("ci", &[Permission::Read, Permission::Write])
+    };
+    let made = keys::create(&mut tx, new).await.unwrap();
     tx.commit().await.unwrap();
-    assert!(key.secret.reveal().starts_with("tk_") && key.secret.reveal().len() == 35);
+    assert!(made.secret.reveal().starts_with("tk_") && made.secret.reveal().len() == 35);
 
     for house in [&world.house, &other_process] {
-        let context = keys::authenticate(house, key.secret.reveal())
+        let context = keys::authenticate(house, made.secret.reveal())
             .await
             .unwrap();
         let rows = house
@@ -39,11 +38,11 @@ async fn a_key_enters_its_tenant_until_it_is_revoked_on_every_process() {
     }
 
     let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
-    keys::revoke(&mut tx, key.id).await.unwrap();
+    keys::revoke(&mut tx, made.key.id).await.unwrap();
     tx.commit().await.unwrap();
     for house in [&world.house, &other_process] {
         // The digest is still remembered; the database is asked all the same.
-        let context = keys::authenticate(house, key.secret.reveal())
+        let context = keys::authenticate(house, made.secret.reveal())
             .await
             .unwrap();
         let refused = house.query(&context, "select 1", &[]).await;
@@ -55,17 +54,11 @@ async fn a_key_enters_its_tenant_until_it_is_revoked_on_every_process() {
 async fn a_reading_key_writes_nothing_and_a_wrong_one_opens_nothing() {
     let world = World::new().await;
     let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
-    let key = keys::create(
-        &mut tx,
-        "reader",
-        &[Permission::Read],
-        Environment::Production,
-        None,
-    )
-    .await
-    .unwrap();
+    let made = keys::create(&mut tx, NewKey::new("reader", &[Permission::Read]))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
-    let context = keys::authenticate(&world.house, key.secret.reveal())
+    let context = keys::authenticate(&world.house, made.secret.reveal())
         .await
         .unwrap();
     let write = world
@@ -79,15 +72,15 @@ async fn a_reading_key_writes_nothing_and_a_wrong_one_opens_nothing() {
         .await;
     assert_eq!(read.unwrap()[0].get::<_, i64>(0), 0);
 
-    let mut wrong = key.secret.reveal().to_owned();
+    let mut wrong = made.secret.reveal().to_owned();
     wrong.replace_range(34..35, if wrong.ends_with('a') { "b" } else { "a" });
     for text in [
         wrong.as_str(),
         "",
         "tk_",
         "tk_short",
-        &key.secret.reveal().to_uppercase(),
-        &key.secret.reveal()[..34],
+        &made.secret.reveal().to_uppercase(),
+        &made.secret.reveal()[..34],
     ] {
         assert!(
             matches!(
@@ -96,5 +89,106 @@ async fn a_reading_key_writes_nothing_and_a_wrong_one_opens_nothing() {
             ),
             "{text}"
         );
+    }
+}
+
+/// Makes and commits a key, and enters as it.
+async fn with_key(world: &World, new: NewKey) -> (keys::MadeKey, rowhouse::Context) {
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let made = keys::create(&mut tx, new).await.unwrap();
+    tx.commit().await.unwrap();
+    let context = keys::authenticate(&world.house, made.secret.reveal())
+        .await
+        .unwrap();
+    (made, context)
+}
+
+#[tokio::test]
+async fn a_key_with_scopes_is_in_its_projects_only() {
+    let world = World::new().await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let apollo = projects::create(&mut tx, "apollo").await.unwrap().id;
+    let gemini = projects::create(&mut tx, "gemini").await.unwrap().id;
+    tx.commit().await.unwrap();
+    let mut tx = world.house.begin(&world.beta.context()).await.unwrap();
+    let theirs = projects::create(&mut tx, "theirs").await.unwrap().id;
+    tx.commit().await.unwrap();
+
+    let scoped = |projects: &[ProjectId]| NewKey {
+        scopes: Scopes {
+            projects: Some(projects.to_vec()),
+        },
+        ..NewKey::new("ci", &[Permission::Read])
+    };
+    let projects_of = async |context: &rowhouse::Context| -> Vec<ProjectId> {
+        let sql = "select rowhouse.current_projects()";
+        world.house.query(context, sql, &[]).await.unwrap()[0].get(0)
+    };
+    let (made, context) = with_key(&world, scoped(&[gemini, gemini])).await;
+    assert_eq!(made.key.scopes.projects, Some(vec![gemini]));
+    assert_eq!(projects_of(&context).await, [gemini]);
+    let (_, context) = with_key(&world, scoped(&[])).await;
+    assert!(projects_of(&context).await.is_empty());
+    let (_, context) = with_key(&world, NewKey::new("all", &[Permission::Read])).await;
+    assert_eq!(projects_of(&context).await, [apollo, gemini]);
+
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let foreign = keys::create(&mut tx, scoped(&[theirs])).await;
+    assert!(
+        matches!(foreign, Err(Error::NotFound("project"))),
+        "{foreign:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_old_key_goes_on_beside_the_new_one_for_the_overlap() {
+    let world = World::new().await;
+    let (old, as_old) = with_key(&world, NewKey::new("ci", &[Permission::Read])).await;
+    let reroll = async |overlap| {
+        let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+        let made = keys::reroll(&mut tx, old.key.id, overlap).await;
+        if made.is_ok() {
+            tx.commit().await.unwrap();
+        }
+        made
+    };
+    let next = reroll(Duration::from_mins(5)).await.unwrap();
+    assert_ne!(next.key.id, old.key.id);
+    assert_eq!(next.key.name, "ci");
+    let as_next = keys::authenticate(&world.house, next.secret.reveal())
+        .await
+        .unwrap();
+    for context in [&as_old, &as_next] {
+        world.house.query(context, "select 1", &[]).await.unwrap();
+    }
+    reroll(Duration::ZERO).await.unwrap();
+    let refused = world.house.query(&as_old, "select 1", &[]).await;
+    assert!(matches!(refused, Err(Error::NotAMember)), "{refused:?}");
+    world.house.query(&as_next, "select 1", &[]).await.unwrap();
+    let ended = reroll(Duration::ZERO).await;
+    assert!(matches!(ended, Err(Error::NotFound("key"))), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_list_of_keys_says_when_each_was_last_used() {
+    let world = World::new().await;
+    let (made, context) = with_key(&world, NewKey::new("ci", &[Permission::Read])).await;
+    world
+        .house
+        .query(&context, "select rowhouse.key_used()", &[])
+        .await
+        .unwrap();
+    for (tenant, expected) in [(&world.alpha, 1), (&world.beta, 0)] {
+        let mut tx = world.house.begin(&tenant.context()).await.unwrap();
+        let listed = keys::list(&mut tx, None, 50).await.unwrap();
+        assert_eq!(listed.len(), expected);
+        for key in listed {
+            assert!(key.last_used_at.is_some());
+            assert_eq!(
+                keys::get(&mut tx, made.key.id).await.unwrap(),
+                key,
+                "alone and in the list"
+            );
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Resources, their ACL, lists by key, and the trail that each change leaves.
 
-use rowhouse::resources::{self, AclAccess, Filter, NewResource, ResourceType, Visibility};
+use rowhouse::resources::{
+    self, AclAccess, Changes, Filter, NewResource, ResourceType, Visibility,
+};
 use rowhouse::{Error, audit};
 
 use crate::world::World;
@@ -17,7 +19,7 @@ async fn a_resource_is_made_read_deleted_and_restored_inside_its_tenant_only() {
 
     let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
     assert_eq!(resources::get(&mut tx, made.id).await.unwrap(), made);
-    resources::delete(&mut tx, made.id).await.unwrap();
+    resources::delete(&mut tx, made.id, None).await.unwrap();
     assert!(matches!(
         resources::get(&mut tx, made.id).await,
         Err(Error::NotFound("resource"))
@@ -35,7 +37,7 @@ async fn a_resource_is_made_read_deleted_and_restored_inside_its_tenant_only() {
         Err(Error::NotFound("resource"))
     ));
     assert!(matches!(
-        resources::delete(&mut tx, made.id).await,
+        resources::delete(&mut tx, made.id, None).await,
         Err(Error::NotFound("resource"))
     ));
     assert!(matches!(
@@ -118,9 +120,11 @@ async fn an_acl_entry_names_a_principal_of_the_same_tenant() {
     resources::grant(&mut tx, made.id, everyone, AclAccess::Write)
         .await
         .unwrap();
+    let entries = resources::acl(&mut tx, made.id, None, 50).await.unwrap();
+    assert_eq!(entries.len(), 1);
     assert_eq!(
-        resources::acl(&mut tx, made.id).await.unwrap(),
-        [(everyone, AclAccess::Write)]
+        (entries[0].principal_id, entries[0].access),
+        (everyone, AclAccess::Write)
     );
     let foreign = tx
         .attempt(async |tx| {
@@ -132,7 +136,12 @@ async fn an_acl_entry_names_a_principal_of_the_same_tenant() {
         "{foreign:?}"
     );
     resources::revoke(&mut tx, made.id, everyone).await.unwrap();
-    assert!(resources::acl(&mut tx, made.id).await.unwrap().is_empty());
+    assert!(
+        resources::acl(&mut tx, made.id, None, 50)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     tx.commit().await.unwrap();
 }
 
@@ -146,12 +155,14 @@ async fn each_change_leaves_one_row_of_the_trail_and_a_failed_one_none() {
         .unwrap();
     tx.commit().await.unwrap();
     let mut tx = world.house.begin(&context).await.unwrap();
-    resources::delete(&mut tx, made.id).await.unwrap();
+    resources::delete(&mut tx, made.id, None).await.unwrap();
     tx.rollback().await;
 
     let mut tx = world.house.begin(&context).await.unwrap();
-    let trail = audit::latest(&mut tx, 10).await.unwrap();
-    assert_eq!(trail.len(), 1);
+    let filter = audit::Filter::default();
+    let trail = audit::list(&mut tx, &filter, 10).await.unwrap();
+    assert_eq!(trail.len(), 2);
+    assert_eq!(trail[1].action, "tenants.create");
     assert_eq!(trail[0].action, "resources.create");
     assert_eq!(trail[0].actor_id, world.alpha.owner.into());
     assert_eq!(trail[0].resource_id, Some(made.id));
@@ -181,4 +192,73 @@ async fn bad_titles_and_payloads_are_refused_with_field_and_rule() {
         .unwrap_err()
         .to_string();
     assert_eq!(error, "payload: must be a JSON object");
+    for text in [
+        r#"{"a": "\u0000"}"#,
+        r#"{"\u0000": 1}"#,
+        r#"{"a": 1e400}"#,
+        &format!(r#"{{"a": {}1{}}}"#, "[".repeat(40), "]".repeat(40)),
+    ] {
+        let bad = NewResource {
+            payload: serde_json::from_str(text).unwrap(),
+            ..NewResource::new(ResourceType::Prompt, "x")
+        };
+        let error = resources::create(&mut tx, bad).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Invalid { ref field, .. } if field == "payload"),
+            "{text}: {error}"
+        );
+    }
+    // What fits comes back as it was sent.
+    for text in [
+        r#"{"a":12345678901234567890123456789,"b":1.10}"#,
+        r#"{"a":1.7976931348623157e308}"#,
+    ] {
+        let good = NewResource {
+            payload: serde_json::from_str(text).unwrap(),
+            ..NewResource::new(ResourceType::Prompt, "x")
+        };
+        let made = resources::create(&mut tx, good).await.unwrap();
+        let number = |payload: &serde_json::Value| payload["a"].as_f64().unwrap();
+        let sent: serde_json::Value = serde_json::from_str(text).unwrap();
+        let (back, sent) = (number(&made.payload), number(&sent));
+        assert!((back - sent).abs() <= sent * 1e-15, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_what_was_changed_meanwhile_is_refused() {
+    let world = World::new().await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let made = resources::create(&mut tx, NewResource::new(ResourceType::Prompt, "one"))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let rename = async |title: &str, read_at| {
+        let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+        let changes = Changes {
+            title: Some(title.into()),
+            ..Changes::default()
+        };
+        let answer = resources::update(&mut tx, made.id, changes, read_at).await;
+        if answer.is_ok() {
+            tx.commit().await.unwrap();
+        }
+        answer
+    };
+    let two = rename("two", Some(made.updated_at)).await.unwrap();
+    assert_eq!((two.title.as_str(), two.id), ("two", made.id));
+    let late = rename("three", Some(made.updated_at)).await;
+    assert!(matches!(late, Err(Error::Changed)), "{late:?}");
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let late = resources::delete(&mut tx, made.id, Some(made.updated_at)).await;
+    assert!(matches!(late, Err(Error::Changed)), "{late:?}");
+    tx.rollback().await;
+    rename("three", None).await.unwrap();
+    // Of another tenant it is not even there.
+    let mut tx = world.house.begin(&world.beta.context()).await.unwrap();
+    let foreign = resources::update(&mut tx, made.id, Changes::default(), None).await;
+    assert!(
+        matches!(foreign, Err(Error::NotFound("resource"))),
+        "{foreign:?}"
+    );
 }

@@ -40,6 +40,22 @@ checks![
     a_new_owner_gets_a_project_made_at_once,
     a_key_made_while_the_tenant_is_suspended_does_not_enter,
     a_member_added_while_the_tenant_is_suspended_does_not_enter,
+    a_tenant_does_not_hold_up_its_own_suspension,
+    the_platform_manages_a_suspended_tenant,
+    a_tenant_marked_as_deleted_is_refused,
+    a_user_deleted_while_he_is_added_does_not_enter,
+    a_tenant_locks_nobody_elses_user,
+    a_removed_manager_leaves_nothing_behind,
+    an_admin_makes_and_unmakes_no_owner,
+    the_platform_makes_no_key_for_a_tenant_with_an_owner,
+    the_platform_widens_no_key_of_a_tenant_with_an_owner,
+    a_revoked_key_stays_revoked,
+    a_suspended_tenants_open_transaction_leaves_nothing_behind,
+    under_repeatable_read_a_new_caller_is_not_missed,
+    a_thousand_projects_are_one_change,
+    ids_of_the_registry_never_change,
+    a_name_once_taken_is_its_takers,
+    whose_an_address_is_only_the_platform_asks,
 ];
 
 /// People of alpha besides its owner, two projects, a team, a key.
@@ -104,6 +120,8 @@ async fn matrix(world: &World) -> Matrix {
     ))
     .await
     .unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
     make_key(&mut tx, made.key.uuid(), "'[\"read\", \"write\"]'").await;
     tx.commit().await.unwrap();
     made
@@ -344,10 +362,8 @@ async fn another(world: &World) -> Rowhouse {
 }
 
 async fn set_status(world: &World, status: Status) {
-    let mut tx = world.house.begin_platform().await.unwrap();
-    tenants::set_status(&mut tx, world.alpha.id, status)
-        .await
-        .unwrap();
+    let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+    tenants::set_status(&mut tx, status, None).await.unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -732,8 +748,8 @@ pub async fn an_unknown_tenant_is_refused_like_a_stranger(world: &World) {
         "HOLE: it tells which tenants exist"
     );
     // Also of a suspended tenant, of which the stranger knows nothing.
-    let mut tx = world.house.begin_platform().await.unwrap();
-    tenants::set_status(&mut tx, world.beta.id, Status::Suspended)
+    let mut tx = world.house.begin_system(world.beta.id).await.unwrap();
+    tenants::set_status(&mut tx, Status::Suspended, None)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -1040,6 +1056,467 @@ pub async fn a_member_added_while_the_tenant_is_suspended_does_not_enter(world: 
         insider,
         &add,
         Context::user(world.alpha.id, m.stranger),
+    )
+    .await;
+}
+
+/// By a transaction that changed its members, keys or projects and stays open.
+pub async fn a_tenant_does_not_hold_up_its_own_suspension(world: &World) {
+    let insider = world.app().await;
+    enter(&insider, world, &world.alpha.context()).await;
+    allowed(
+        &insider,
+        "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'slow')",
+    )
+    .await;
+    let suspended = tokio::time::timeout(
+        Duration::from_secs(10),
+        set_status(world, Status::Suspended),
+    )
+    .await;
+    assert!(
+        suspended.is_ok(),
+        "HOLE: a tenant that keeps a transaction open cannot be suspended"
+    );
+    is_refused(
+        world.house.query(&world.alpha.context(), WHO, &[]).await,
+        "tenant-not-active",
+    );
+}
+
+/// So that it can revoke a key, remove a member, write into the trail and let the tenant go on.
+pub async fn the_platform_manages_a_suspended_tenant(world: &World) {
+    set_status(world, Status::Suspended).await;
+    let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+    tx.batch("insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'clean-up')")
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    is_refused(
+        world.house.query(&world.alpha.context(), WHO, &[]).await,
+        "tenant-not-active",
+    );
+    set_status(world, Status::Active).await;
+    world
+        .house
+        .query(&world.alpha.context(), WHO, &[])
+        .await
+        .unwrap();
+}
+
+pub async fn a_tenant_marked_as_deleted_is_refused(world: &World) {
+    let platform = world.platform().await;
+    let set = async |deleted_at: &str| {
+        platform
+            .batch_execute(&format!(
+                "update rowhouse.tenants set deleted_at = {deleted_at} where id = '{}'",
+                world.alpha.id.uuid()
+            ))
+            .await
+            .unwrap();
+        world.house.query(&world.alpha.context(), WHO, &[]).await
+    };
+    is_refused(set("now()").await, "tenant-not-active");
+    set("null").await.unwrap();
+}
+
+/// Whoever comes second waits, and sees the other.
+pub async fn a_user_deleted_while_he_is_added_does_not_enter(world: &World) {
+    let m = matrix(world).await;
+    let insider = world.platform().await;
+    let system = Context::principal(world.alpha.id, m.system.into());
+    enter(&insider, world, &system).await;
+    let add = format!(
+        "insert into rowhouse.tenant_members (user_id, role) values ('{}', 'member')",
+        m.stranger.uuid()
+    );
+    let delete = format!(
+        "update rowhouse.users set deleted_at = now() where id = '{}'",
+        m.stranger.uuid()
+    );
+    insider.batch_execute(&add).await.unwrap();
+    let platform = world.platform().await;
+    let deleting = tokio::spawn(async move { platform.batch_execute(&delete).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    insider.batch_execute("commit").await.unwrap();
+    deleting.await.unwrap().unwrap();
+    is_refused(
+        world
+            .house
+            .query(&Context::user(world.alpha.id, m.stranger), WHO, &[])
+            .await,
+        "not-a-member",
+    );
+}
+
+/// By naming a key after him: his deletion would wait, and under REPEATABLE READ a failure would tell that he was changed.
+pub async fn a_tenant_locks_nobody_elses_user(world: &World) {
+    let theirs = world.beta.owner.uuid();
+    let key = format!(
+        "insert into rowhouse.api_keys (id, name, prefix, digest, secret_hash) values ('{theirs}', 'k', 'tk_', sha256('x'), 'h')"
+    );
+    let platform = world.platform().await;
+    platform
+        .batch_execute("set lock_timeout = '2s'")
+        .await
+        .unwrap();
+    let change = format!("update rowhouse.users set name = name where id = '{theirs}'");
+    for isolation in ["read committed", "repeatable read"] {
+        let (early, late) = two(world, isolation).await;
+        drop(early);
+        allowed(&platform, &change).await;
+        allowed(&late, &key).await;
+        allowed(&platform, &change).await;
+    }
+}
+
+/// Not from a transaction that he had open when he was removed, or demoted.
+pub async fn a_removed_manager_leaves_nothing_behind(world: &World) {
+    let m = matrix(world).await;
+    let key = Uuid::from_u128(0xc3);
+    let plant = format!(
+        "insert into rowhouse.api_keys (id, name, prefix, digest, secret_hash) values ('{key}', 'mine', 'tk_', sha256('{key}'), 'h')"
+    );
+    let befriend = format!(
+        "update rowhouse.tenant_members set role = 'admin' where user_id = '{}'",
+        m.viewer.uuid()
+    );
+    for end in [
+        "update rowhouse.tenant_members set role = 'member' where user_id =",
+        "delete from rowhouse.tenant_members where user_id =",
+    ] {
+        for isolation in ["read committed", "repeatable read"] {
+            let admin = world.app().await;
+            enter(&admin, world, &Context::user(world.alpha.id, m.admin)).await;
+            if isolation == "repeatable read" {
+                admin.batch_execute("rollback").await.unwrap();
+                admin
+                    .batch_execute("begin isolation level repeatable read")
+                    .await
+                    .unwrap();
+                let ticket = ticket(world, &Context::user(world.alpha.id, m.admin), 60).await;
+                admin
+                    .execute("select rowhouse.enter($1)", &[&ticket.as_bytes()])
+                    .await
+                    .unwrap();
+            }
+            let mut owner = world.house.begin(&world.alpha.context()).await.unwrap();
+            owner
+                .batch(&format!("{end} '{}'", m.admin.uuid()))
+                .await
+                .unwrap();
+            owner.commit().await.unwrap();
+            for attempt in [
+                &plant,
+                &befriend,
+                "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'mine')",
+                "insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'mine')",
+            ] {
+                refused(&admin, attempt, "RH005 40001").await;
+            }
+            drop(admin);
+            let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+            tx.execute(
+                "delete from rowhouse.tenant_members where user_id = $1",
+                &[&m.admin],
+            )
+            .await
+            .unwrap();
+            add_member(&mut tx, m.admin, "admin").await;
+            tx.commit().await.unwrap();
+        }
+    }
+    let admin = world.app().await;
+    enter(&admin, world, &Context::user(world.alpha.id, m.admin)).await;
+    allowed(&admin, &plant).await;
+    allowed(&admin, &befriend).await;
+}
+
+/// Not himself either, nor from a transaction that he had open as an owner.
+pub async fn an_admin_makes_and_unmakes_no_owner(world: &World) {
+    let m = matrix(world).await;
+    let role = |of: UserId, to: &str| {
+        format!(
+            "update rowhouse.tenant_members set role = '{to}' where user_id = '{}'",
+            of.uuid()
+        )
+    };
+    let remove = |user: UserId| {
+        format!(
+            "delete from rowhouse.tenant_members where user_id = '{}'",
+            user.uuid()
+        )
+    };
+    let admin = world.app().await;
+    enter(&admin, world, &Context::user(world.alpha.id, m.admin)).await;
+    for attempt in [
+        role(m.admin, "owner"),
+        role(m.viewer, "owner"),
+        role(world.alpha.owner, "viewer"),
+        remove(world.alpha.owner),
+    ] {
+        refused(&admin, &attempt, "42501").await;
+    }
+    allowed(&admin, &role(m.viewer, "admin")).await;
+    admin.batch_execute("rollback").await.unwrap();
+
+    let owner = world.app().await;
+    enter(&owner, world, &world.alpha.context()).await;
+    allowed(&owner, &role(m.admin, "owner")).await;
+    owner.batch_execute("commit").await.unwrap();
+    enter(&admin, world, &Context::user(world.alpha.id, m.admin)).await;
+    enter(&owner, world, &world.alpha.context()).await;
+    allowed(&owner, &role(m.admin, "admin")).await;
+    owner.batch_execute("commit").await.unwrap();
+    refused(&admin, &role(m.viewer, "owner"), "42501").await;
+}
+
+/// It could come in as that key. While there is no owner, somebody has to.
+pub async fn the_platform_makes_no_key_for_a_tenant_with_an_owner(world: &World) {
+    let m = matrix(world).await;
+    let system = world.platform().await;
+    enter(
+        &system,
+        world,
+        &Context::principal(world.alpha.id, m.system.into()),
+    )
+    .await;
+    let make = |n: u128| {
+        let id = Uuid::from_u128(n);
+        format!(
+            "insert into rowhouse.api_keys (id, name, prefix, digest, secret_hash) values ('{id}', 'k', 'tk_', sha256('{id}'), 'h')"
+        )
+    };
+    refused(&system, &make(0xc4), "42501").await;
+    // Nor does it make room for itself first.
+    for owners in [
+        "update rowhouse.tenant_members set role = 'member' where role = 'owner'",
+        "delete from rowhouse.tenant_members where role = 'owner'",
+        "update rowhouse.tenant_members set role = 'owner' where role = 'admin'",
+    ] {
+        refused(&system, owners, "42501").await;
+    }
+    allowed(
+        &system,
+        "update rowhouse.tenant_members set role = 'viewer' where role = 'admin'",
+    )
+    .await;
+    system.batch_execute("rollback").await.unwrap();
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let founded = tenants::create(
+        &mut tx,
+        tenants::NewTenant::organization("nobodys", "Nobody's"),
+    )
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = world.house.begin_system(founded.id).await.unwrap();
+    tx.batch(&make(0xc5)).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Nor does it keep one alive that it made before there was an owner, and knows.
+pub async fn the_platform_widens_no_key_of_a_tenant_with_an_owner(world: &World) {
+    let m = matrix(world).await;
+    let set = |what: &str| {
+        format!(
+            "update rowhouse.api_keys set {what} where id = '{}'",
+            m.key.uuid()
+        )
+    };
+    let narrow = [
+        set("permissions = '[\"read\"]'"),
+        set("expires_at = now() + interval '1 hour'"),
+        set("expires_at = now() + interval '1 minute'"),
+    ];
+    let widen = [
+        set("permissions = '[\"read\", \"write\"]'"),
+        set("expires_at = now() + interval '1 day'"),
+        set("expires_at = null"),
+        set("scopes = '{\"projects\": []}'"),
+    ];
+    let context = Context::principal(world.alpha.id, m.system.into());
+    let system = world.platform().await;
+    enter(&system, world, &context).await;
+    for sql in &narrow {
+        allowed(&system, sql).await;
+    }
+    for sql in &widen {
+        refused(&system, sql, "42501").await;
+    }
+    allowed(&system, &set("revoked_at = now()")).await;
+    system.batch_execute("rollback").await.unwrap();
+    let owner = world.app().await;
+    enter(&owner, world, &world.alpha.context()).await;
+    for sql in narrow.iter().chain(&widen) {
+        allowed(&owner, sql).await;
+    }
+}
+
+/// Whoever revoked it counts on that.
+pub async fn a_revoked_key_stays_revoked(world: &World) {
+    let m = matrix(world).await;
+    let owner = world.app().await;
+    enter(&owner, world, &world.alpha.context()).await;
+    allowed(&owner, "update rowhouse.api_keys set revoked_at = now()").await;
+    owner.batch_execute("commit").await.unwrap();
+    let system = world.platform().await;
+    let context = Context::principal(world.alpha.id, m.system.into());
+    for (client, context) in [(&owner, &world.alpha.context()), (&system, &context)] {
+        enter(client, world, context).await;
+        refused(
+            client,
+            "update rowhouse.api_keys set revoked_at = null",
+            "42501",
+        )
+        .await;
+        client.batch_execute("rollback").await.unwrap();
+    }
+    let key = Context::key(world.alpha.id, m.key);
+    is_refused(world.house.query(&key, WHO, &[]).await, "not-a-member");
+}
+
+/// No key that would enter once the tenant is let in again.
+pub async fn a_suspended_tenants_open_transaction_leaves_nothing_behind(world: &World) {
+    let insider = world.app().await;
+    enter(&insider, world, &world.alpha.context()).await;
+    set_status(world, Status::Suspended).await;
+    let key = Uuid::from_u128(0xc6);
+    let plant = format!(
+        "insert into rowhouse.api_keys (id, name, prefix, digest, secret_hash) values ('{key}', 'late', 'tk_', sha256('{key}'), 'h')"
+    );
+    for attempt in [
+        &plant,
+        "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'late')",
+        "insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'late')",
+    ] {
+        refused(&insider, attempt, "RH004").await;
+    }
+    set_status(world, Status::Active).await;
+    allowed(&insider, &plant).await;
+}
+
+/// A project is made while an owner is added whom its snapshot does not show.
+pub async fn under_repeatable_read_a_new_caller_is_not_missed(world: &World) {
+    let m = matrix(world).await;
+    let (early, late) = two(world, "repeatable read").await;
+    let promote = format!(
+        "update rowhouse.tenant_members set role = 'owner' where user_id = '{}'",
+        m.viewer.uuid()
+    );
+    early.batch_execute(&promote).await.unwrap();
+    early.batch_execute("commit").await.unwrap();
+    let made = late
+        .batch_execute(
+            "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'mercury')",
+        )
+        .await;
+    assert_eq!(
+        made.expect_err("HOLE: made under a stale snapshot")
+            .code()
+            .unwrap()
+            .code(),
+        "40001"
+    );
+    drop(late);
+    is_consistent(world, m.viewer).await;
+}
+
+pub async fn a_thousand_projects_are_one_change(world: &World) {
+    let m = matrix(world).await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    tx.batch("insert into rowhouse.projects (id, name) select gen_random_uuid(), 'number ' || n from generate_series(1, 1000) n")
+        .await
+        .unwrap();
+    let refreshed: i64 = tx
+        .one("select count(*) from rowhouse.projects", &[])
+        .await
+        .unwrap()
+        .get(0);
+    tx.commit().await.unwrap();
+    is_consistent(world, m.admin).await;
+    is_consistent(world, m.member).await;
+    let seen: i32 = world
+        .house
+        .query(
+            &world.alpha.context(),
+            "select cardinality(rowhouse.current_projects())",
+            &[],
+        )
+        .await
+        .unwrap()[0]
+        .get(0);
+    assert_eq!(
+        i64::from(seen),
+        refreshed,
+        "HOLE: an owner has all projects"
+    );
+}
+
+/// A tenant or user that took another's id would take what stands under it.
+pub async fn ids_of_the_registry_never_change(world: &World) {
+    let platform = world.platform().await;
+    for table in ["tenants", "users"] {
+        refused(
+            &platform,
+            &format!("update rowhouse.{table} set id = gen_random_uuid()"),
+            "42501",
+        )
+        .await;
+        allowed(
+            &platform,
+            &format!("update rowhouse.{table} set name = name"),
+        )
+        .await;
+    }
+}
+
+pub async fn a_name_once_taken_is_its_takers(world: &World) {
+    let platform = world.platform().await;
+    let rename = |from: &str, to: &str| {
+        format!("update rowhouse.tenants set slug = '{to}' where slug = '{from}'")
+    };
+    allowed(&platform, &rename("alpha", "omega")).await;
+    refused(&platform, &rename("beta", "alpha"), "23505").await;
+    refused(&platform, &rename("beta", "omega"), "23505").await;
+    allowed(&platform, &rename("omega", "alpha")).await;
+    let address = |to: &str| {
+        format!(
+            "update rowhouse.users set email = '{to}' where id = '{}'",
+            world.beta.owner.uuid()
+        )
+    };
+    allowed(&platform, &address("Somebody@Example.com")).await;
+    allowed(&platform, &address("somebody@example.com")).await;
+    let theirs = allowed(
+        &platform,
+        &format!(
+            "select email from rowhouse.users where id = '{}'",
+            world.alpha.owner.uuid()
+        ),
+    )
+    .await;
+    refused(&platform, &address(&theirs[0].to_uppercase()), "23505").await;
+}
+
+pub async fn whose_an_address_is_only_the_platform_asks(world: &World) {
+    let platform = world.platform().await;
+    allowed(
+        &platform,
+        &format!(
+            "update rowhouse.users set email = 'somebody@example.com' where id = '{}'",
+            world.beta.owner.uuid()
+        ),
+    )
+    .await;
+    let ask = "select count(*) from rowhouse.locate('email', sha256('somebody@example.com'))";
+    sees(&platform, ask, &["1"]).await;
+    let app = world.app().await;
+    sees(&app, ask, &["0"]).await;
+    sees(
+        &app,
+        "select count(*) from rowhouse.locate('slug', sha256('beta'))",
+        &["1"],
     )
     .await;
 }

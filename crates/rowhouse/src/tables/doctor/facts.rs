@@ -7,8 +7,9 @@ use tokio_postgres::types::Type;
 
 use super::{Finding, Options, Parameter, attempt, unasked};
 use crate::error::{Error, Result};
-use crate::migrate;
 
+/// What the migrations make, on one page: a test proves that they do.
+const PAGE: &str = include_str!("../../../schema.sql");
 /// Columns that hold a tenant wherever they stand, the likeliest first.
 const TENANT_COLUMNS: &[&str] = &[
     "tenant_id",
@@ -31,6 +32,14 @@ const MAYBE_TENANT_COLUMNS: &[&str] = &[
     "store_id",
 ];
 
+/// Rules that compare with Rowhouse's own list of tables.
+const NEED_THE_LIST: &[&str] = &[
+    "rowhouse-not-enforced",
+    "rowhouse-table-drifted",
+    "rowhouse-policies-drifted",
+    "rowhouse-unclassified",
+];
+
 #[derive(Default)]
 pub(super) struct Facts {
     pub tables: Vec<u32>,
@@ -44,7 +53,6 @@ pub(super) struct Facts {
     managed: Managed,
     installed: bool,
     list_is_known: bool,
-    migrations: String,
     /// What could not be found out.
     pub unread: Vec<Finding>,
 }
@@ -61,10 +69,7 @@ struct Managed {
 
 impl Facts {
     pub async fn gather(tx: &mut Transaction<'_>, options: &Options) -> Result<Self> {
-        let mut facts = Self {
-            migrations: migrate::text(),
-            ..Self::default()
-        };
+        let mut facts = Self::default();
         facts.read_list(tx).await?;
         facts.find_tables(tx, options).await?;
         facts.read_policies(tx, options).await?;
@@ -73,7 +78,7 @@ impl Facts {
     }
 
     /// In the order of `prelude.sql`.
-    pub fn parameters(&self) -> [Parameter<'_>; 15] {
+    pub fn parameters(&self) -> [Parameter<'_>; 16] {
         [
             (&self.tables, Type::OID_ARRAY),
             (&self.columns, Type::INT2_ARRAY),
@@ -88,8 +93,9 @@ impl Facts {
             (&self.managed.classes, Type::TEXT_ARRAY),
             (&self.managed.modes, Type::TEXT_ARRAY),
             (&self.managed.project_columns, Type::TEXT_ARRAY),
+            (&self.installed, Type::BOOL),
             (&self.list_is_known, Type::BOOL),
-            (&self.migrations, Type::TEXT),
+            (&PAGE, Type::TEXT),
         ]
     }
 
@@ -113,12 +119,11 @@ impl Facts {
             Ok(rows) if !rows.is_empty() => rows,
             // Behind its own row security: without a policy for the login, it looks empty.
             Ok(_) => {
-                let why = "this login sees no row of rowhouse.managed_tables";
-                self.unread.push(unasked("rowhouse-table-drifted", why));
+                self.without_list("this login sees no row of rowhouse.managed_tables");
                 return Ok(());
             }
             Err(why) => {
-                self.unread.push(unasked("rowhouse-table-drifted", &why));
+                self.without_list(&why);
                 return Ok(());
             }
         };
@@ -131,6 +136,13 @@ impl Facts {
         }
         self.list_is_known = true;
         Ok(())
+    }
+
+    fn without_list(&mut self, why: &str) {
+        self.unread = NEED_THE_LIST
+            .iter()
+            .map(|rule| unasked(rule, why))
+            .collect();
     }
 
     async fn find_tables(&mut self, tx: &mut Transaction<'_>, options: &Options) -> Result<()> {

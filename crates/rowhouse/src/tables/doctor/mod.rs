@@ -99,6 +99,7 @@ pub async fn run(client: &mut Client, options: &Options) -> Result<Vec<Finding>>
     refuse_old_server(&tx).await?;
     let facts = Facts::gather(&mut tx, options).await?;
     let mut findings = facts.unread.clone();
+    findings.retain(|finding| rules.iter().any(|rule| rule.name == finding.rule));
     for rule in rules {
         findings.extend(ask(&mut tx, rule, &facts).await?);
     }

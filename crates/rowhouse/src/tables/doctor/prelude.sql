@@ -3,7 +3,7 @@
 --   $4, $5      the application's logins, and how they were recognised      (logins.sql)
 --   $6 to $8    policies: oid, what they ask of rows found and rows written (policies.sql)
 --   $9 to $13   Rowhouse's list of tables: schema, table, class, mode, project column
---   $14, $15    Rowhouse is here and its list can be read; the text of its migrations
+--   $14 to $16  Rowhouse is here; its list can be read; what its migrations make, as `schema.sql` has it
 with recursive
   tenant_table as (
     select c.oid, format('%I.%I', n.nspname, c.relname) as name, c.relname, c.relowner as owner, c.relkind as kind,
@@ -22,8 +22,30 @@ with recursive
     left join pg_namespace n on n.nspname = m.schema_name
     left join pg_class c on c.relnamespace = n.oid and c.relname = m.table_name
   ),
-  rowhouse (installed, migrations) as (
-    select $14::boolean, $15::text
+  rowhouse (installed, list_is_known) as (
+    select $14::boolean, $15::boolean
+  ),
+  -- Objects of Rowhouse as its migrations make them. The first line names the object.
+  page (name, kind, head, body) as (
+    select m[2], m[1], m[2] || m[3], coalesce(rtrim(m[4], e'\n'), '')
+    from regexp_split_to_table($16, '\n\n(?=(?:table|view|function) rowhouse)') as entry,
+      regexp_match(entry, '^(table|view|function) ([^ (]+)([^\n]*)(?:\n(.*))?$') as m
+    where m is not null and $14
+  ),
+  page_policy (relation, name, is_permissive, cmd, roles, found, written) as (
+    select g.name, m[1], m[2] = 'permissive', m[3], string_to_array(m[4], ', '), m[5], m[6]
+    from page g,
+      regexp_matches(g.body, '(?:^|\n)  policy (\S+) (\S+) for (\S+) to ([^\n]+)(?:\n      using ([^\n]*))?(?:\n      check ([^\n]*))?', 'g') as m
+    where g.kind = 'table'
+  ),
+  -- Tables of Rowhouse that stand outside of every tenant.
+  registry_table (oid, name) as (
+    select c.oid, g.name
+    from page g
+    join pg_class c on c.relname = split_part(g.name, '.', 2) and c.relnamespace = to_regnamespace('rowhouse')::oid
+    where g.head like '%, row security%'
+      and split_part(g.name, '.', 1) = 'rowhouse'
+      and g.name not in (select relation from page_policy where name = 'tenant_floor')
   ),
   -- Who is a member of what, so that it has the rights or may SET ROLE. The options came with 16.
   edge (member, role) as (

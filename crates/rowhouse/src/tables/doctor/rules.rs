@@ -79,6 +79,7 @@ rules![
     "rowhouse-not-enforced",
     "rowhouse-table-drifted",
     "rowhouse-policies-drifted",
+    "rowhouse-schema-drifted",
     "rowhouse-function-changed",
     "rowhouse-unclassified",
     "rowhouse-registry-open",

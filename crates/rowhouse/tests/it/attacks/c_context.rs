@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowhouse::{Context, Owner, migrate};
+use rowhouse::{Context, Owner, members, migrate};
 use tokio_postgres::Client;
 
 use super::{
@@ -254,9 +254,23 @@ pub async fn c02_an_old_seal_is_refused_in_the_next_transaction(world: &World) {
 }
 
 pub async fn c02_a_removed_member_is_refused_with_the_ticket_he_still_has(world: &World) {
+    let mut registry = world.house.begin_platform().await.unwrap();
+    let member = rowhouse::users::create(&mut registry, "leaver@example.com", "Leaver")
+        .await
+        .unwrap()
+        .id;
+    registry.commit().await.unwrap();
+    let mut system = world.house.begin_system(world.alpha.id).await.unwrap();
+    members::add(&mut system, member, members::Role::Member)
+        .await
+        .unwrap();
+    system.commit().await.unwrap();
     let ticket = world
         .house
-        .ticket(&world.alpha.context(), Duration::from_mins(10))
+        .ticket(
+            &Context::user(world.alpha.id, member),
+            Duration::from_mins(10),
+        )
         .await
         .unwrap();
     let a = world.app().await;
@@ -264,13 +278,7 @@ pub async fn c02_a_removed_member_is_refused_with_the_ticket_he_still_has(world:
         .await
         .unwrap();
     let mut system = world.house.begin_system(world.alpha.id).await.unwrap();
-    system
-        .execute(
-            "delete from rowhouse.tenant_members where user_id = $1",
-            &[&world.alpha.owner],
-        )
-        .await
-        .unwrap();
+    members::remove(&mut system, member).await.unwrap();
     system.commit().await.unwrap();
     refused(
         &a,
@@ -516,14 +524,20 @@ fn tells_bytes(text: &str, bytes: &[u8]) -> bool {
 
 pub async fn c05_nothing_seals_what_a_caller_hands_over(world: &World) {
     let a = attacker(world).await;
-    // What he may call, with what arguments: none of them takes a message.
+    // What he may call, with what arguments: none of them seals a message.
     sees(
         &a,
         "select p.oid::regprocedure from pg_proc p
          where p.pronamespace in ('rowhouse'::regnamespace, 'rowhouse_private'::regnamespace)
            and has_function_privilege(p.oid, 'execute') and has_schema_privilege(p.pronamespace, 'usage') and p.pronargs > 0
          order by 1::text",
-        &["rowhouse.enter(bytea)", "rowhouse.locate(text,bytea)"],
+        &[
+            "rowhouse.enter(bytea)",
+            "rowhouse.residue(bigint)",
+            "rowhouse.locate(text,bytea)",
+            "rowhouse.may_share(uuid)",
+            "rowhouse.may_use_workspace(uuid)",
+        ],
     )
     .await;
     refused(
@@ -809,14 +823,6 @@ pub async fn c15_what_is_held_does_not_meet_the_next_borrower(world: &World) {
             "listen gossip",
             "select count(*)::text from pg_listening_channels()",
         ),
-        (
-            "select pg_advisory_lock(1)",
-            "select count(*)::text from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
-        ),
-        (
-            "select pg_advisory_lock_shared(1, 2)",
-            "select count(*)::text from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
-        ),
     ] {
         let closed = house.connections_closed();
         let mut tx = house.begin(&world.beta.context()).await.unwrap();
@@ -839,7 +845,22 @@ pub async fn c15_what_is_held_does_not_meet_the_next_borrower(world: &World) {
             "HOLE: the connection was kept after {leave}"
         );
     }
+    // Locks are taken off it, so there is no need to close it.
     let closed = house.connections_closed();
+    for lock in [
+        "select pg_advisory_lock(1)",
+        "select pg_advisory_lock_shared(1, 2)",
+    ] {
+        let mut tx = house.begin(&world.beta.context()).await.unwrap();
+        tx.batch(lock).await.unwrap();
+        tx.commit().await.unwrap();
+        let held = "select count(*)::text from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()";
+        assert_eq!(
+            names(&house, world, held).await,
+            ["0"],
+            "HOLE: the next borrower meets what was left by {lock}"
+        );
+    }
     for _ in 0..3 {
         assert_eq!(notes_through(&house, &world.beta.context()).await, THEIRS);
     }

@@ -12,6 +12,9 @@ checks![
     e03_the_texts_of_others_hold_no_values,
     e05_nothing_is_announced,
     e06_a_foreign_row_is_answered_like_a_missing_one,
+    the_floor_is_asked_before_the_callers_conditions,
+    no_condition_of_the_callers_is_tried_on_a_foreign_row,
+    no_condition_of_the_callers_is_tried_on_a_row_of_another_project,
 ];
 
 pub async fn e01_the_tenant_is_a_condition_of_the_index(world: &World) {
@@ -214,4 +217,190 @@ pub async fn e06_a_foreign_row_is_answered_like_a_missing_one(world: &World) {
     a.batch_execute("rollback").await.unwrap();
     enter(&a, world, &world.beta.context()).await;
     sees(&a, "select body from big where id = 10001", &["body"]).await;
+}
+
+/// A caller's own condition must not be tried on others' rows before the floor is asked: whether the floor was asked at
+/// all would tell if one of them fits, and a search by halves would read their texts letter by letter.
+pub async fn the_floor_is_asked_before_the_callers_conditions(world: &World) {
+    let no_index =
+        "set enable_indexscan = off; set enable_bitmapscan = off; set enable_indexonlyscan = off";
+    let outside = world.app().await;
+    outside.batch_execute(no_index).await.unwrap();
+    for (table, condition) in [
+        ("public.notes", "body > 'beta o' and body < 'beta p'"), // beta's row fits
+        ("public.notes", "body > 'x' and body < 'y'"),           // none does
+        ("rowhouse.resources", "title > 'beta' and title < 'bf'"),
+        ("rowhouse.resources", "title > 'x' and title < 'y'"),
+        ("rowhouse.resources", "project_id is null"), // all fit
+        ("rowhouse.resources", "project_id is not null"),
+        ("rowhouse.tenants", "slug > 'be' and slug < 'bf'"),
+        ("rowhouse.tenants", "slug > 'xe' and slug < 'xf'"),
+    ] {
+        refused(
+            &outside,
+            &format!("select 1 from {table} where {condition}"),
+            "RH001",
+        )
+        .await;
+    }
+
+    // Inside a tenant, the plan says that the floor was asked, whatever the condition.
+    let inside = attacker(world).await;
+    inside.batch_execute(no_index).await.unwrap();
+    for range in ["> 'beta o' and body < 'beta p'", "> 'x' and body < 'y'"] {
+        let plan = allowed(
+            &inside,
+            &format!("explain (analyze, costs off, timing off, summary off) select 1 from public.notes where body {range}"),
+        )
+        .await
+        .join("\n");
+        assert!(!plan.contains("never executed"), "HOLE: {plan}");
+    }
+    // What fits and is one's own is found.
+    sees(
+        &inside,
+        "select body from public.notes where body > 'alpha o' and body < 'alpha p'",
+        &["alpha one"],
+    )
+    .await;
+}
+
+/// Fails with 22012 on the first row that fits, whatever becomes of that row afterwards. Postgres takes it for leakproof:
+/// nothing of the row goes into what fails.
+fn trap(condition: &str) -> String {
+    format!("case when {condition} then (select 1 / (random() * 0)::int) is null else false end")
+}
+
+/// Conditions on a note's text and what is in it that cost the planner half an operator, or nothing: `(fits a note of beta
+/// only, fits a note of alpha, fits none)`.
+const CHEAP: &[(&str, &str, &str)] = &[
+    (
+        "body > any ('{beta tw}')",
+        "body > any ('{a}')",
+        "body > any ('{c}')",
+    ),
+    (
+        "('{\"beta two\": 1}'::jsonb)[body] is not null",
+        "('{\"alpha two\": 1}'::jsonb)[body] is not null",
+        "('{\"beta ten\": 1}'::jsonb)[body] is not null",
+    ),
+    (
+        "('[3:3]={t}'::bool[])[id]",
+        "('[2:2]={t}'::bool[])[id]",
+        "('[4:4]={t}'::bool[])[id]",
+    ),
+];
+
+/// Ways to come by rows that no index of the tenant's leads to.
+const SCANS: &[&str] = &[
+    "notes",
+    "notes tablesample system (100)",
+    "(select * from notes where ctid > '(0,0)') n",
+    "(select * from notes tablesample system (100) union all select * from notes tablesample system (100)) n",
+    "(select * from notes union all select * from notes) n",
+];
+
+/// A caller's own condition can be made to fail, or to wait, where it holds. Tried on others' rows, it would read them
+/// letter by letter.
+pub async fn no_condition_of_the_callers_is_tried_on_a_foreign_row(world: &World) {
+    let no_index =
+        "set enable_indexscan = off; set enable_bitmapscan = off; set enable_indexonlyscan = off";
+    for cost in ["default", "0", "1000", "'0x1p-1074'"] {
+        let settings = format!("{no_index}; set cpu_operator_cost = {cost}");
+        let outside = world.app().await;
+        outside.batch_execute(&settings).await.unwrap();
+        let inside = world.app().await;
+        inside.batch_execute(&settings).await.unwrap();
+        enter(&inside, world, &world.alpha.context()).await;
+        // Also after the settings were changed once more, behind the first statement over the wall.
+        sees_mine(&inside).await;
+        inside.batch_execute(&settings).await.unwrap();
+        for scan in SCANS {
+            for (theirs, mine, nobodys) in CHEAP {
+                let select = |condition| format!("select 1 from {scan} where {}", trap(condition));
+                for condition in [theirs, nobodys] {
+                    sees(&inside, &select(condition), &[]).await;
+                    refused(&outside, &select(condition), "RH001").await;
+                }
+                refused(&inside, &select(mine), "22012").await;
+            }
+        }
+        for write in [
+            "update notes set body = body where",
+            "delete from notes where",
+        ] {
+            for (theirs, mine, _) in CHEAP {
+                touches(&inside, &format!("{write} {}", trap(theirs)), 0).await;
+                refused(&inside, &format!("{write} {}", trap(mine)), "22012").await;
+            }
+        }
+        // In a transaction of its own, which read no other table yet.
+        inside.batch_execute("rollback").await.unwrap();
+        for slug in ["beta", "gamma"] {
+            let ask = format!(
+                "select 1 from rowhouse.tenants tablesample system (100) where {}",
+                trap(&format!("slug = any ('{{{slug}}}')"))
+            );
+            refused(&outside, &ask, "RH001").await;
+            inside.batch_execute(&settings).await.unwrap();
+            enter(&inside, world, &world.alpha.context()).await;
+            sees(&inside, &ask, &[]).await;
+            inside.batch_execute("rollback").await.unwrap();
+        }
+    }
+    // A plan that was made before the transaction, under settings of its own.
+    let a = world.app().await;
+    a.batch_execute(no_index).await.unwrap();
+    for (n, (theirs, mine, _)) in CHEAP.iter().enumerate() {
+        for (whose, condition) in [("theirs", theirs), ("mine", mine)] {
+            a.batch_execute(&format!(
+                "set plan_cache_mode = force_generic_plan; prepare {whose}_{n} as select 1 from notes where {}; set cpu_operator_cost = 1",
+                trap(condition)
+            ))
+            .await
+            .unwrap();
+        }
+    }
+    enter(&a, world, &world.alpha.context()).await;
+    for n in 0..CHEAP.len() {
+        sees(&a, &format!("execute theirs_{n}"), &[]).await;
+        refused(&a, &format!("execute mine_{n}"), "22012").await;
+    }
+}
+
+/// Nor inside of a tenant, over the floor of projects.
+pub async fn no_condition_of_the_callers_is_tried_on_a_row_of_another_project(world: &World) {
+    let (mine, other) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
+    let root = world.superuser().await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    tx.batch(&format!(
+        "insert into rowhouse.projects (id, name) values ('{mine}', 'mine'), ('{other}', 'other')"
+    ))
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    root.batch_execute(&format!(
+        "create table tasks (tenant_id uuid not null default rowhouse.default_tenant(), project_id uuid not null, body text not null,
+           constraint tasks_pkey primary key (tenant_id, project_id, body));
+         alter table tasks owner to rowhouse_owner;
+         select rowhouse.raise_wall('tasks', 'content', 'enforce', 'project_id');
+         grant select on tasks to rowhouse_app;
+         insert into tasks values ('{0}', '{mine}', 'own'), ('{0}', '{other}', 'secret')",
+        alpha(world)
+    ))
+    .await
+    .unwrap();
+    let a = world.app().await;
+    enter(&a, world, &world.alpha.context().in_project(mine.into())).await;
+    let ask = |text: &str| {
+        format!(
+            "select body from tasks where {}",
+            trap(&format!("body > any ('{{{text}}}')"))
+        )
+    };
+    for text in ["secre", "sf"] {
+        sees(&a, &ask(text), &[]).await;
+    }
+    refused(&a, &ask("ow"), "22012").await;
+    sees(&a, "select body from tasks", &["own"]).await;
 }

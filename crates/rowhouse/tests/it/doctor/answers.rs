@@ -50,7 +50,10 @@ async fn our_list_of_tables_is_read_as_far_as_the_login_may() {
         (
             "{extra}",
             &[
+                "rowhouse-not-enforced: this rule could not be asked: permission denied for table managed_tables",
                 "rowhouse-table-drifted: this rule could not be asked: permission denied for table managed_tables",
+                "rowhouse-policies-drifted: this rule could not be asked: permission denied for table managed_tables",
+                "rowhouse-unclassified: this rule could not be asked: permission denied for table managed_tables",
             ],
         ),
     ] {

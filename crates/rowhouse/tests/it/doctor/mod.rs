@@ -192,14 +192,6 @@ impl Place {
             .batch_execute("drop subscription if exists inbound")
             .await
             .unwrap();
-        for role in &roles {
-            client
-                .batch_execute(&format!(
-                    "do $$ begin if to_regrole('{role}') is not null then drop owned by {role} cascade; end if; end $$"
-                ))
-                .await
-                .unwrap();
-        }
         drop(client);
         let postgres = connect(&cluster().superuser("postgres")).await;
         postgres
@@ -207,6 +199,13 @@ impl Place {
             .await
             .unwrap();
         for role in &roles {
+            // What it was given outside of this database: rights on parameters, and on the server's other databases.
+            postgres
+                .batch_execute(&format!(
+                    "do $$ begin if to_regrole('{role}') is not null then drop owned by {role} cascade; end if; end $$"
+                ))
+                .await
+                .unwrap();
             postgres
                 .batch_execute(&format!("drop role if exists {role}"))
                 .await

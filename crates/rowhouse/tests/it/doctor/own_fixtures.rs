@@ -87,6 +87,67 @@ pub const FIXTURES: &[Fixture] = &[
         "policy managers on rowhouse.teams",
         "alter policy managers on rowhouse.teams using (true)",
     ),
+    // Within the tenant only: the floor stands below it.
+    ours(
+        "rowhouse-policies-drifted",
+        Warning,
+        "policy everybody on rowhouse.resources",
+        "create policy everybody on rowhouse.resources to rowhouse_app using (true)",
+    ),
+    ours(
+        "rowhouse-policies-drifted",
+        Error,
+        "policy own_floor on rowhouse.idempotency_keys",
+        "drop policy own_floor on rowhouse.idempotency_keys",
+    ),
+    ours(
+        "rowhouse-policies-drifted",
+        Error,
+        "policy tenant_floor on public.notes",
+        "alter policy tenant_floor on public.notes using (tenant_id = (select rowhouse.bound_tenant()))",
+    ),
+    ours(
+        "rowhouse-schema-drifted",
+        Error,
+        "rowhouse.api_keys",
+        "drop trigger key_changed on rowhouse.api_keys",
+    ),
+    ours(
+        "rowhouse-schema-drifted",
+        Error,
+        "rowhouse.tenant_members",
+        "alter table rowhouse.tenant_members disable trigger user",
+    ),
+    ours(
+        "rowhouse-schema-drifted",
+        Error,
+        "rowhouse.tenants",
+        "grant delete on rowhouse.tenants to rowhouse_platform",
+    ),
+    ours(
+        "rowhouse-schema-drifted",
+        Error,
+        "rowhouse.teams",
+        "alter table rowhouse.teams drop constraint teams_tenant",
+    ),
+    ours(
+        "rowhouse-schema-drifted",
+        Error,
+        "rowhouse.org_members",
+        "alter view rowhouse.org_members reset (security_invoker)",
+    ),
+    ours(
+        "rowhouse-schema-drifted",
+        Error,
+        "rowhouse.locator",
+        "alter table rowhouse.locator owner to postgres",
+    ),
+    ours(
+        "rowhouse-function-changed",
+        Error,
+        "function rowhouse_private.new_key()",
+        "grant execute on function rowhouse_private.new_key to rowhouse_app",
+    ),
     ours(
         "rowhouse-function-changed",
         Error,

@@ -177,6 +177,7 @@ async fn fill(world: &World) {
                  insert into rowhouse.resources (tenant_id, id, type, title, workspace_id, owner_id)
                  select '{t}', '{t}', 'tag', 'title', w.id, '{u}' from rowhouse.workspaces w where w.tenant_id = '{t}' limit 1;
                  insert into rowhouse.resource_acl (tenant_id, resource_id, principal_id, access) values ('{t}', '{t}', '{u}', 'read');
+                 insert into rowhouse.idempotency_keys (tenant_id, principal_id, key, request) values ('{t}', '{u}', 'key', sha256('{t}'));
                  commit",
                 t = tenant.id.uuid(),
                 u = tenant.owner.uuid()

@@ -1,0 +1,4 @@
+//! A tenant's trail, over HTTP and from the command line.
+
+pub mod api;
+pub mod cli;

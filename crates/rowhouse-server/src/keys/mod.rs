@@ -1,0 +1,4 @@
+//! API keys, over HTTP and from the command line.
+
+pub mod api;
+pub mod cli;

@@ -1,0 +1,4 @@
+//! Resources and their ACL, over HTTP and from the command line.
+
+pub mod api;
+pub mod cli;

@@ -1,0 +1,546 @@
+//! Every route, also those not written yet: the OpenAPI document says which there are and who may call them. Each is asked
+//! by everybody who must not get it, then by who may, with the same request. A route that is not asked stands in
+//! [`EXEMPT`], with the reason.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::json;
+
+use crate::callers::{
+    Call, Tenant, call, column, get, missing, number, operator, post, text, uuid,
+};
+use crate::document::{Operation, operations};
+use crate::world::Answer;
+
+/// Who asks, or what is looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Probe {
+    /// Without a credential, and with one that is not good.
+    Nobody,
+    /// Another tenant's key.
+    Stranger,
+    /// A key that may only read.
+    Reader,
+    /// An operator, of content.
+    Operator,
+    /// A tenant's key, of what operators do.
+    Key,
+    /// Whoever may.
+    Served,
+    /// What the answer to him looks like.
+    Documented,
+    /// The rows in the trails.
+    Trail,
+}
+
+const PROCESS: &str = "for whoever runs the process: says nothing of any tenant";
+const CLIENT: &str = "for whoever writes a client: the same for everybody";
+const REGISTRY: &str =
+    "names no tenant: the registry, which a tenant's key is refused as Probe::Key";
+
+/// Routes that are not asked by somebody, and why.
+const EXEMPT: &[(&str, &str, Probe, &str)] = &[
+    ("get", "/healthz", Probe::Nobody, PROCESS),
+    ("get", "/readyz", Probe::Nobody, PROCESS),
+    ("get", "/openapi.json", Probe::Nobody, CLIENT),
+    ("get", "/docs", Probe::Nobody, CLIENT),
+    ("get", "/docs/{file}", Probe::Nobody, CLIENT),
+    ("get", "/api/v1/tenants", Probe::Stranger, REGISTRY),
+    ("post", "/api/v1/tenants", Probe::Stranger, REGISTRY),
+    (
+        "get",
+        "/_int/tenancy/ping",
+        Probe::Stranger,
+        "names no tenant: answers with the caller's own, as http.rs shows",
+    ),
+];
+
+#[test]
+fn nobody_gets_anything_but_what_is_open() {
+    nothing_was_found(Probe::Nobody);
+}
+
+#[test]
+fn another_tenant_is_answered_like_one_that_does_not_exist() {
+    nothing_was_found(Probe::Stranger);
+}
+
+#[test]
+fn who_may_only_read_changes_nothing() {
+    nothing_was_found(Probe::Reader);
+}
+
+#[test]
+fn an_operator_gets_no_content() {
+    nothing_was_found(Probe::Operator);
+}
+
+#[test]
+fn a_tenants_key_opens_no_operators_door() {
+    nothing_was_found(Probe::Key);
+}
+
+#[test]
+fn whoever_may_gets_the_same_that_the_others_were_refused() {
+    nothing_was_found(Probe::Served);
+}
+
+#[test]
+fn each_example_is_answered_as_documented() {
+    nothing_was_found(Probe::Documented);
+}
+
+#[test]
+fn each_change_leaves_one_row_in_its_trails_and_a_refused_one_none() {
+    nothing_was_found(Probe::Trail);
+}
+
+#[test]
+fn the_list_of_exemptions_names_routes_that_are_there() {
+    let operations = operations();
+    for (method, path, probe, reason) in EXEMPT {
+        let operation = operations
+            .iter()
+            .find(|operation| (operation.method, operation.path) == (*method, *path));
+        let operation = operation.unwrap_or_else(|| panic!("{method} {path} is gone"));
+        let needed = match probe {
+            Probe::Nobody => operation.is_open(),
+            Probe::Stranger => !operation.parameters().any(|name| name == "tenant"),
+            _ => false,
+        };
+        assert!(needed, "{method} {path} needs no exemption from {probe:?}");
+        assert!(reason.len() > 20, "{method} {path}: why?");
+    }
+    assert!(operations.len() >= 29, "{}", operations.len());
+}
+
+#[track_caller]
+fn nothing_was_found(probe: Probe) {
+    static FINDINGS: OnceLock<Vec<(Probe, String)>> = OnceLock::new();
+    let findings = FINDINGS.get_or_init(|| Stage::set().walk());
+    let of_probe: Vec<&String> = findings
+        .iter()
+        .filter(|(found_by, _)| *found_by == probe)
+        .map(|(_, finding)| finding)
+        .collect();
+    assert!(of_probe.is_empty(), "{of_probe:#?}");
+}
+
+/// Two tenants and their keys.
+struct Stage {
+    home: Tenant,
+    other: Tenant,
+    key: String,
+    reader: String,
+    stranger: String,
+    workspace: String,
+    findings: Vec<(Probe, String)>,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let (home, other) = (Tenant::founded(), Tenant::founded());
+        let workspaces = get(&home.path("/workspaces"))
+            .by(operator())
+            .gets(200)
+            .json();
+        Self {
+            key: home.key(&["read", "write"]).1,
+            reader: home.key(&["read"]).1,
+            stranger: other.key(&["read", "write"]).1,
+            workspace: text(&workspaces["items"][0]["id"]),
+            home,
+            other,
+            findings: Vec::new(),
+        }
+    }
+
+    fn walk(mut self) -> Vec<(Probe, String)> {
+        // What suspends or deletes the tenant comes last, in this order.
+        let mut operations = operations();
+        let last = |operation: &Operation| match operation.path.rsplit('/').next() {
+            Some("suspend") => 1,
+            Some("resume") => 2,
+            _ if operation.method == "delete" && operation.path.ends_with("{tenant}") => 3,
+            _ => 0,
+        };
+        operations.sort_by_key(last);
+        for operation in &operations {
+            let subject = self.subject(operation);
+            let before = self.home.footprint();
+            self.refusals(operation, &subject);
+            if self.home.footprint() != before {
+                let after = self.home.footprint();
+                self.found(
+                    Probe::Reader,
+                    operation,
+                    &format!("a refusal left something: {before:?} {after:?}"),
+                );
+            }
+            self.whoever_may(operation, &subject);
+        }
+        self.findings
+    }
+
+    fn found(&mut self, probe: Probe, operation: &Operation, what: &str) {
+        let (method, path) = (operation.method, operation.path);
+        self.findings
+            .push((probe, format!("{method} {path}: {what}")));
+    }
+
+    fn expect(
+        &mut self,
+        probe: Probe,
+        operation: &Operation,
+        answer: &Answer,
+        expected: (u16, &str),
+    ) {
+        if (answer.status, answer.code().as_str()) != expected {
+            self.found(
+                probe,
+                operation,
+                &format!("not {expected:?} but {answer:?}"),
+            );
+        }
+        let documented = operation.differs(answer.status, &answer.body);
+        if let Some(differs) = documented {
+            self.found(Probe::Documented, operation, &differs);
+        }
+    }
+
+    /// What stands for each parameter of a path: things of the tenant `home`, in the state that the operation needs.
+    fn subject(&self, operation: &Operation) -> Vec<(&'static str, String)> {
+        let mut subject = Vec::new();
+        for name in operation.parameters() {
+            let value = match name {
+                "tenant" => self.home.slug.clone(),
+                "workspace" => self.workspace.clone(),
+                "key" => self.home.key(&["read", "write"]).0,
+                "principal" => self.home.id.clone(),
+                "resource" => text(&self.home.resource("Subject")["id"]),
+                "file" => "index.html".into(),
+                other => panic!("{}: what stands for {{{other}}}?", operation.path),
+            };
+            subject.push((name, value));
+        }
+        let here = |path: &str| fill(path, &subject);
+        let resource = "/api/v1/tenants/{tenant}/resources/{resource}";
+        if operation.path.ends_with("/restore") {
+            call("DELETE", &here(resource)).by(&self.key).gets(204);
+        }
+        if operation.path.contains("/acl/") && operation.method == "delete" {
+            call("PUT", &here(operation.path))
+                .json(&json!({ "access": "read" }))
+                .by(&self.key)
+                .gets(204);
+        }
+        subject
+    }
+
+    fn refusals(&mut self, operation: &Operation, subject: &[(&'static str, String)]) {
+        if operation.is_open() {
+            if !is_exempt(operation, Probe::Nobody) {
+                self.found(Probe::Nobody, operation, "is open, and nobody has said why");
+            }
+            return;
+        }
+        let (prefix, here) = (fresh_request(), fill(operation.path, subject));
+        let ask = |path: &str| request(operation, path).header("x-request-id", &prefix);
+        let unknown = format!("op_{}", "0".repeat(32));
+        for credential in [None, Some(unknown.as_str()), Some("tk_"), Some("")] {
+            let asked = credential.map_or_else(|| ask(&here), |bearer| ask(&here).by(bearer));
+            self.expect(
+                Probe::Nobody,
+                operation,
+                &asked.send(),
+                (401, "unauthorized"),
+            );
+        }
+        if !operation.takes("operator") {
+            let answer = ask(&here).by(operator()).send();
+            self.expect(
+                Probe::Operator,
+                operation,
+                &answer,
+                (403, "support-access-required"),
+            );
+        }
+        if operation.takes("caller") {
+            if operation.changes() {
+                let reader = self.reader.clone();
+                let answer = ask(&here).by(&reader).send();
+                if answer.status != 403
+                    || !["read-only", "not-permitted"].contains(&answer.code().as_str())
+                {
+                    self.found(Probe::Reader, operation, &format!("{answer:?}"));
+                }
+            }
+        } else {
+            for key in [self.key.clone(), self.stranger.clone()] {
+                let answer = ask(&here).by(&key).send();
+                self.expect(Probe::Key, operation, &answer, (403, "not-permitted"));
+            }
+        }
+        self.strangers(operation, subject, &ask);
+        self.failures(operation, &here, &ask);
+        if rows_of(&prefix) != (Vec::new(), 0) {
+            self.found(
+                Probe::Trail,
+                operation,
+                &format!("a refused request left {:?}", rows_of(&prefix)),
+            );
+        }
+    }
+
+    /// The other tenant's key on what belongs to `home`, and on what does not exist: nobody can tell which is which.
+    fn strangers(
+        &mut self,
+        operation: &Operation,
+        subject: &[(&'static str, String)],
+        ask: &dyn Fn(&str) -> Call,
+    ) {
+        if !operation.parameters().any(|name| name == "tenant") {
+            if !is_exempt(operation, Probe::Stranger) {
+                self.found(
+                    Probe::Stranger,
+                    operation,
+                    "names no tenant, and nobody has said why",
+                );
+            }
+            return;
+        }
+        let refusal = if operation.takes("caller") {
+            (404, "not-found")
+        } else {
+            (403, "not-permitted")
+        };
+        let at = |tenant: &str, inner: &dyn Fn(&str, &str) -> String| {
+            let parameters: Vec<(&str, String)> = subject
+                .iter()
+                .map(|(name, value)| match *name {
+                    "tenant" => (*name, tenant.to_owned()),
+                    name => (name, inner(name, value)),
+                })
+                .collect();
+            fill(operation.path, &parameters)
+        };
+        let theirs = |_: &str, value: &str| value.to_owned();
+        let nothing = |name: &str, _: &str| match name {
+            "workspace" => missing("wsp"),
+            "key" => missing("key"),
+            "resource" => missing("res"),
+            "principal" => missing("prn"),
+            other => panic!("what is no {other}?"),
+        };
+        let mut pairs = vec![
+            (at(&self.home.slug, &theirs), at("no-such-tenant", &theirs)),
+            (at(&self.home.id, &theirs), at(&missing("ten"), &theirs)),
+        ];
+        if operation.takes("caller") && operation.parameters().count() > 1 {
+            let own = &self.other.slug;
+            pairs.push((at(own, &theirs), at(own, &nothing)));
+        }
+        let stranger = self.stranger.clone();
+        for (foreign, missing) in pairs {
+            let foreign = ask(&foreign).by(&stranger).send();
+            let missing = ask(&missing).by(&stranger).send();
+            self.expect(Probe::Stranger, operation, &foreign, refusal);
+            if foreign.bytes() != missing.bytes() {
+                self.found(
+                    Probe::Stranger,
+                    operation,
+                    &format!("{foreign:?} is not {missing:?}"),
+                );
+            }
+        }
+        // The same of an operator, who came for one tenant and names what is another's.
+        if operation.takes("operator") && operation.parameters().count() > 1 {
+            let foreign = ask(&at(&self.other.slug, &theirs)).by(operator()).send();
+            let missing = ask(&at(&self.other.slug, &nothing)).by(operator()).send();
+            self.expect(Probe::Stranger, operation, &foreign, (404, "not-found"));
+            if foreign.bytes() != missing.bytes() {
+                self.found(
+                    Probe::Stranger,
+                    operation,
+                    &format!("{foreign:?} is not {missing:?}"),
+                );
+            }
+        }
+    }
+
+    /// Whoever may, with something that cannot be done.
+    fn failures(&mut self, operation: &Operation, here: &str, ask: &dyn Fn(&str) -> Call) {
+        if !operation.changes() || !operation.takes_body() {
+            return;
+        }
+        let answer = ask(here)
+            .body(r#"{"nonsense": 1}"#)
+            .by(&self.may(operation))
+            .send();
+        self.expect(Probe::Served, operation, &answer, (400, "invalid"));
+    }
+
+    /// The credential of whoever may: an operator where one may, else the tenant's key.
+    fn may(&self, operation: &Operation) -> String {
+        if operation.takes("operator") {
+            operator().to_owned()
+        } else {
+            self.key.clone()
+        }
+    }
+
+    fn whoever_may(&mut self, operation: &Operation, subject: &[(&'static str, String)]) {
+        let request_id = fresh_request();
+        let here = fill(operation.path, subject);
+        let mut asked = request(operation, &here).header("x-request-id", &request_id);
+        if !operation.is_open() {
+            asked = asked.by(&self.may(operation));
+        }
+        let answer = asked.send();
+        self.expect(Probe::Served, operation, &answer, (operation.success(), ""));
+        if operation.takes("operator") && operation.takes("caller") && !operation.changes() {
+            let inside = request(operation, &here).by(&self.key).send();
+            self.expect(Probe::Served, operation, &inside, (operation.success(), ""));
+        }
+        if answer.status == operation.success() {
+            self.trail(operation, subject, &request_id, &answer);
+        }
+    }
+
+    /// One row in the tenant's own trail, one in the platform's when it was an operator; none when nothing was changed.
+    fn trail(
+        &mut self,
+        operation: &Operation,
+        subject: &[(&'static str, String)],
+        request_id: &str,
+        answer: &Answer,
+    ) {
+        let rows = rows_of(request_id);
+        if !operation.changes() {
+            if rows != (Vec::new(), 0) {
+                self.found(Probe::Trail, operation, &format!("left {rows:?}"));
+            }
+            return;
+        }
+        let made = || text(&answer.json()["id"]);
+        let of = |name: &str| {
+            let value = subject.iter().find(|(of, _)| *of == name);
+            value.map(|(_, value)| value.clone())
+        };
+        let founded = operation.path == "/api/v1/tenants";
+        let tenant = if founded {
+            made()
+        } else {
+            self.home.id.clone()
+        };
+        let resource = if operation.path.contains("/resources") {
+            of("resource").or_else(|| Some(made()))
+        } else {
+            None
+        };
+        let object = if founded {
+            tenant.clone()
+        } else if let Some(resource) = &resource {
+            resource.clone()
+        } else if operation.path.contains("/keys") {
+            of("key").unwrap_or_else(made)
+        } else if operation.parameters().eq(["tenant"]) {
+            tenant.clone()
+        } else {
+            panic!("{}: what is it done to?", operation.path)
+        };
+        let workspace = if founded {
+            column(&format!(
+                "select id::text from rowhouse.workspaces where tenant_id = '{}'",
+                uuid(&tenant)
+            ))
+            .remove(0)
+        } else if let Some(resource) = &resource {
+            let id = uuid(resource);
+            column(&format!(
+                "select workspace_id::text from rowhouse.resources where id = '{id}'"
+            ))
+            .remove(0)
+        } else {
+            "-".into()
+        };
+        let resource =
+            resource.map_or_else(|| "-".to_owned(), |resource| uuid(&resource).to_string());
+        let row = format!("{} {} {workspace} {resource}", uuid(&tenant), uuid(&object));
+        let expected = (vec![row], i64::from(operation.takes("operator")));
+        if rows != expected {
+            self.found(
+                Probe::Trail,
+                operation,
+                &format!("left {rows:?}, not {expected:?}"),
+            );
+        }
+    }
+}
+
+/// The request with the example of the document as its body.
+fn request(operation: &Operation, path: &str) -> Call {
+    let request = call(operation.method, path);
+    match operation.example() {
+        Some(example) => request.json(example),
+        None => request,
+    }
+}
+
+fn fill(path: &str, parameters: &[(&str, String)]) -> String {
+    parameters
+        .iter()
+        .fold(path.to_owned(), |path, (name, value)| {
+            path.replace(&format!("{{{name}}}"), value)
+        })
+}
+
+fn is_exempt(operation: &Operation, probe: Probe) -> bool {
+    EXEMPT.iter().any(|(method, path, from, _)| {
+        (*method, *path, *from) == (operation.method, operation.path, probe)
+    })
+}
+
+fn fresh_request() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("coverage-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What a request left in the tenants' trails (tenant, object, workspace and resource of each row), and how many rows in the
+/// platform's.
+fn rows_of(request_id: &str) -> (Vec<String>, i64) {
+    let inside = column(&format!(
+        "select concat_ws(' ', tenant_id, object_id, coalesce(workspace_id::text, '-'), coalesce(resource_id::text, '-'))
+         from rowhouse.audit_log where request_id = '{request_id}'"
+    ));
+    let platform = number(&format!(
+        "select count(*) from rowhouse.platform_audit where request_id = '{request_id}' and tenant_id is not null"
+    ));
+    (inside, platform)
+}
+
+/// The trail as the tenant itself reads it has the same rows, and tells the operator by name.
+#[test]
+fn a_tenant_reads_in_its_own_trail_what_operators_did() {
+    let tenant = Tenant::founded();
+    let (key, _) = tenant.key(&["read"]);
+    let trail = get(&tenant.path("/audit")).by(&tenant.reader()).gets(200);
+    let rows = trail.json()["items"].as_array().unwrap().clone();
+    let told: Vec<(String, String)> = rows
+        .iter()
+        .map(|row| (text(&row["action"]), text(&row["object_id"])))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("keys.create".to_owned(), key),
+            ("tenants.create".to_owned(), tenant.id.clone())
+        ]
+    );
+    assert_eq!(rows[0]["detail"]["operator"], "rowhouse up");
+    let other = Tenant::founded();
+    let elsewhere = get(&other.path("/audit")).by(&other.reader()).gets(200);
+    assert!(!elsewhere.body.contains(&tenant.id), "{elsewhere:?}");
+    post("/api/v1/tenants", &json!({})).by(operator()).gets(400);
+}

@@ -1,0 +1,250 @@
+//! Each code that HTTP can answer is met here, with the status that the document and its page say; or stands in
+//! [`UNREACHED`], with the reason.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use rowhouse::members::Role;
+use serde_json::{Value, json};
+
+use crate::callers::{
+    Serve, Tenant, call, execute, get, missing, operator, own_database, post, ticket_of_teams, uuid,
+};
+use crate::document::{document, operations};
+use crate::world::{Answer, rowhouse};
+
+const UNREACHED: &[(&str, &str)] = &[(
+    "pool-exhausted",
+    "takes the pool's thirty seconds; crates/rowhouse/tests/it/pool.rs meets it with a shorter wait",
+)];
+
+#[test]
+fn each_code_that_http_answers_is_reached() {
+    let documented = documented();
+    let mut reached = BTreeSet::new();
+    for (code, answer) in provoked() {
+        assert_eq!(answer.code(), code, "{answer:?}");
+        let body = answer.json();
+        assert_eq!(body["type"], format!("urn:rowhouse:error:{code}"));
+        assert_eq!(body["status"], answer.status);
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json"),
+            "{answer:?}"
+        );
+        assert_eq!(
+            answer.header("retry-after").is_some(),
+            answer.status == 503,
+            "{answer:?}"
+        );
+        reached.insert((answer.status, code.to_owned()));
+    }
+    for (code, reason) in UNREACHED {
+        assert!(reason.len() > 20, "{code}: why?");
+        let known = documented.iter().find(|(_, known)| known == code);
+        assert!(
+            reached.insert(known.expect("a code that is gone").clone()),
+            "{code} is reached"
+        );
+    }
+    assert_eq!(reached, documented);
+}
+
+#[test]
+fn each_page_says_the_status_that_http_answers() {
+    for (status, code) in documented() {
+        let path = format!("{}/../../docs/errors/{code}.md", env!("CARGO_MANIFEST_DIR"));
+        let page = std::fs::read_to_string(path).unwrap();
+        let (said, _) = page.split_once("\n## Cause\n").unwrap();
+        assert!(
+            said.contains("HTTP") && said.contains(&status.to_string()),
+            "{code}: {said}"
+        );
+    }
+}
+
+/// Status and code of every refusal in the document.
+fn documented() -> BTreeSet<(u16, String)> {
+    let mut all = BTreeSet::new();
+    for operation in operations() {
+        let said = &document()["paths"][operation.path][operation.method]["responses"];
+        for (status, response) in said.as_object().unwrap() {
+            let status = status.parse().unwrap();
+            if status >= 400 {
+                let codes = response["description"].as_str().unwrap().split('`');
+                all.extend(
+                    codes
+                        .skip(1)
+                        .step_by(2)
+                        .map(|code| (status, code.to_owned())),
+                );
+            }
+        }
+    }
+    all
+}
+
+fn provoked() -> Vec<(&'static str, Answer)> {
+    let mut all = in_a_tenant();
+    all.extend(of_a_tenant());
+    all.extend(of_limits());
+    all.extend(of_a_database());
+    all
+}
+
+/// What a caller does wrong.
+fn in_a_tenant() -> Vec<(&'static str, Answer)> {
+    let tenant = Tenant::founded();
+    let (writer, resources) = (tenant.writer(), tenant.path("/resources"));
+    let resource = tenant.resource("Subject");
+    let one = tenant.path(&format!("/resources/{}", resource["id"].as_str().unwrap()));
+    let body = json!({ "type": "prompt", "title": "Once" });
+    post(&resources, &body).by(&writer).once("one").gets(201);
+    let other = json!({ "type": "prompt", "title": "Other" });
+    let tenants = json!({ "slug": tenant.slug, "name": "Again", "kind": "personal" });
+    let key = json!({ "name": "key", "permissions": ["read"] });
+    vec![
+        ("invalid", post(&resources, &json!({})).by(&writer).send()),
+        ("unauthorized", get(&resources).send()),
+        (
+            "not-permitted",
+            post(&tenant.path("/keys"), &key)
+                .by(&tenant.member(Role::Member))
+                .send(),
+        ),
+        (
+            "read-only",
+            post(&resources, &body).by(&tenant.reader()).send(),
+        ),
+        (
+            "support-access-required",
+            get(&resources).by(operator()).send(),
+        ),
+        (
+            "not-found",
+            get(&tenant.path(&format!("/resources/{}", missing("res"))))
+                .by(&writer)
+                .send(),
+        ),
+        (
+            "method-not-allowed",
+            call("DELETE", &resources).by(&writer).send(),
+        ),
+        (
+            "taken",
+            post("/api/v1/tenants", &tenants).by(operator()).send(),
+        ),
+        (
+            "changed",
+            call("DELETE", &one)
+                .by(&writer)
+                .header("if-match", "\"1\"")
+                .send(),
+        ),
+        (
+            "not-json",
+            call("POST", &resources).by(&writer).body("{}").send(),
+        ),
+        (
+            "idempotency-key-reused",
+            post(&resources, &other).by(&writer).once("one").send(),
+        ),
+    ]
+}
+
+/// What stands in the way of a whole tenant or caller.
+fn of_a_tenant() -> Vec<(&'static str, Answer)> {
+    let (suspended, elsewhere, crowded) = (Tenant::founded(), Tenant::founded(), Tenant::founded());
+    call("POST", &suspended.path("/suspend"))
+        .by(operator())
+        .gets(200);
+    execute(&format!(
+        "update rowhouse.tenants set placement = 'elsewhere' where id = '{}'",
+        uuid(&elsewhere.id)
+    ));
+    let ask = |tenant: &Tenant, bearer: &str| get(&tenant.path("/resources")).by(bearer).send();
+    vec![
+        ("tenant-not-active", ask(&suspended, &suspended.writer())),
+        ("not-placed-here", ask(&elsewhere, &elsewhere.writer())),
+        (
+            "too-many-principals",
+            ask(&crowded, &ticket_of_teams(&crowded, 255)),
+        ),
+    ]
+}
+
+/// What the settings allow, and not more.
+fn of_limits() -> Vec<(&'static str, Answer)> {
+    let huge = call("POST", "/api/v1/tenants")
+        .header("x-long", &"x".repeat(17 * 1024))
+        .send();
+    let (bytes, port) = (
+        "content-length: 2000000\r\n\r\n",
+        crate::world::shared().port,
+    );
+    let mut announced = begin(port, bytes);
+    let too_large = finish(&mut announced);
+
+    let narrow = Serve::beside(&[("ROWHOUSE_TIMEOUT", "1"), ("ROWHOUSE_CONCURRENCY", "1")]);
+    let mut slow = begin(narrow.port, "content-length: 100\r\n\r\n{");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let crowded_out = get("/healthz").send_to(narrow.port);
+    let too_slow = finish(&mut slow);
+    assert_eq!(get("/healthz").send_to(narrow.port).status, 200);
+    vec![
+        ("headers-too-large", huge),
+        ("body-too-large", too_large),
+        ("overloaded", crowded_out),
+        ("timeout", too_slow),
+    ]
+}
+
+/// A request whose body never comes.
+fn begin(port: u16, rest: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let token = operator();
+    let head = format!(
+        "POST /api/v1/tenants HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\n{rest}"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+fn finish(stream: &mut TcpStream) -> Answer {
+    stream.set_read_timeout(Some(crate::world::LIMIT)).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    Answer::parse(&answer)
+}
+
+/// A database that loses a table, and then its clients.
+fn of_a_database() -> Vec<(&'static str, Answer)> {
+    let url = own_database("broken");
+    let token = rowhouse()
+        .args(["operator", "token", "--json", "--database", &url])
+        .output()
+        .unwrap();
+    let token: Value = serde_json::from_slice(&token.stdout).unwrap();
+    let token = token["token"].as_str().unwrap();
+    let serve = Serve::on(&url, &[]);
+    let ask = |path: &str| get(path).by(token).send_to(serve.port);
+    assert_eq!(ask("/api/v1/tenants/acme").status, 200);
+    // What failed while the tenant was looked for is no tenant that is not there.
+    crate::world::sql(&url, "alter table rowhouse.locator rename to lost");
+    let internal = ask("/api/v1/tenants/acme/workspaces");
+    assert!(
+        !internal.body.contains("locator"),
+        "what failed inside is not told: {internal:?}"
+    );
+    execute(
+        "alter database broken allow_connections false;
+         select pg_terminate_backend(pid) from pg_stat_activity where datname = 'broken'",
+    );
+    vec![
+        ("internal", internal),
+        ("not-ready", get("/readyz").send_to(serve.port)),
+        ("connect", ask("/api/v1/tenants/acme")),
+    ]
+}

@@ -1,0 +1,134 @@
+//! Two `rowhouse serve` on one database, under load: what was refused is refused on both from the next request on, and
+//! what was opened again is open on both at once.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::callers::{Call, Serve, Tenant, call, get, operator};
+
+const THREADS_EACH: usize = 3;
+const WHILE: Duration = Duration::from_millis(400);
+
+/// When a request was begun, on which process, and how it was answered.
+type Served = (Instant, u16, u16);
+
+#[test]
+fn a_suspended_tenant_and_a_revoked_key_are_refused_everywhere_at_once() {
+    let home = Tenant::founded();
+    let (id, key) = home.key(&["read"]);
+    home.resource("Subject");
+    let both = [Serve::beside(&[]), Serve::beside(&[])];
+    let ask = get(&home.path("/resources?limit=1")).by(&key);
+    let ticket = get(&home.path("/resources?limit=1")).by(&home.writer());
+    for serve in &both {
+        assert_eq!(ask.send_to(serve.port).status, 200);
+    }
+    let change = |method: &str, path: &str, serve: &Serve| {
+        let answer = call(method, path).by(operator()).send_to(serve.port);
+        assert!(answer.status < 300, "{answer:?}");
+        Instant::now()
+    };
+
+    let served = Mutex::new(Vec::new());
+    let over = AtomicBool::new(false);
+    let (suspended, resuming, resumed, revoked) = std::thread::scope(|scope| {
+        let served = &served;
+        let over = &over;
+        for serve in &both {
+            for thread in 0..THREADS_EACH {
+                // One of them by ticket: no key stands between it and the tenant.
+                let ask = if thread == 0 { &ticket } else { &ask };
+                scope.spawn(move || load(ask, serve.port, thread == 0, served, over));
+            }
+        }
+        std::thread::sleep(WHILE);
+        let suspended = change("POST", &home.path("/suspend"), &both[0]);
+        std::thread::sleep(WHILE);
+        let resuming = Instant::now();
+        let resumed = change("POST", &home.path("/resume"), &both[1]);
+        for serve in &both {
+            for ask in [&ask, &ticket] {
+                assert_eq!(
+                    ask.send_to(serve.port).status,
+                    200,
+                    "the first request after it"
+                );
+            }
+        }
+        std::thread::sleep(WHILE);
+        let revoked = change("DELETE", &home.path(&format!("/keys/{id}")), &both[0]);
+        std::thread::sleep(WHILE);
+        over.store(true, Ordering::Relaxed);
+        (suspended, resuming, resumed, revoked)
+    });
+
+    let served = served.into_inner().unwrap();
+    for serve in &both {
+        let of = |by_ticket: bool, from: Instant, to: Option<Instant>| -> Vec<u16> {
+            served
+                .iter()
+                .filter(|(ticket, (began, port, _))| {
+                    *ticket == by_ticket
+                        && *port == serve.port
+                        && *began > from
+                        && to.is_none_or(|to| *began < to)
+                })
+                .map(|(_, (_, _, status))| *status)
+                .collect()
+        };
+        for by_ticket in [false, true] {
+            let while_suspended = of(by_ticket, suspended, Some(resuming));
+            assert!(
+                while_suspended.len() >= 5,
+                "under load: {}",
+                while_suspended.len()
+            );
+            assert!(
+                while_suspended.iter().all(|status| *status == 403),
+                "{while_suspended:?}"
+            );
+        }
+        let after_it = of(true, resumed, None);
+        assert!(
+            after_it.len() >= 5 && after_it.iter().all(|status| *status == 200),
+            "{after_it:?}"
+        );
+        let while_revoked = of(false, revoked, None);
+        assert!(
+            while_revoked.len() >= 5,
+            "under load: {}",
+            while_revoked.len()
+        );
+        assert!(
+            while_revoked.iter().all(|status| *status == 401),
+            "{while_revoked:?}"
+        );
+    }
+    let fine = served
+        .iter()
+        .filter(|(_, (_, _, status))| *status == 200)
+        .count();
+    let other: Vec<&(bool, Served)> = served
+        .iter()
+        .filter(|(_, (_, _, status))| ![200, 401, 403].contains(status))
+        .collect();
+    assert!(fine >= 20 && other.is_empty(), "{fine} {other:?}");
+}
+
+fn load(
+    ask: &Call,
+    port: u16,
+    by_ticket: bool,
+    served: &Mutex<Vec<(bool, Served)>>,
+    over: &AtomicBool,
+) {
+    while !over.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        let status = ask.send_to(port).status;
+        served
+            .lock()
+            .unwrap()
+            .push((by_ticket, (began, port, status)));
+    }
+}

@@ -1,0 +1,91 @@
+//! Pages of rows: a statement that grows by the filters that were asked for, ordered by key, newest first.
+//!
+//! Each combination of filters is a statement of its own, so that each finds its index: one statement with
+//! `$2 is null or ..` would be planned for all of them and fit none. A page costs the same however deep it lies.
+
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::error::Result;
+use crate::tx::Transaction;
+
+/// The most rows of a page.
+pub const LONGEST_PAGE: u16 = 200;
+/// What is asked of the database: the first that is long enough. The planner has to see a number, and a statement for each
+/// would be two hundred of them.
+const LENGTHS: [u16; 4] = [20, 50, 100, LONGEST_PAGE];
+
+pub(crate) type Param<'a> = &'a (dyn ToSql + Sync);
+
+/// A statement that ends in a `where`, and what is appended to it.
+pub(crate) struct Select<'a> {
+    sql: String,
+    params: Vec<Param<'a>>,
+    limit: u16,
+}
+
+impl<'a> Select<'a> {
+    /// `sql` ends with at least one condition.
+    pub(crate) fn new(sql: &str) -> Self {
+        Self {
+            sql: sql.to_owned(),
+            params: Vec::new(),
+            limit: 1,
+        }
+    }
+
+    /// One more condition; each `?` in it stands for the value.
+    pub(crate) fn and(&mut self, condition: &str, value: Param<'a>) {
+        self.params.push(value);
+        self.sql.push_str(" and ");
+        self.sql
+            .push_str(&condition.replace('?', &format!("${}", self.params.len())));
+    }
+
+    /// One more condition, where there is a value for it.
+    pub(crate) fn and_if<T: ToSql + Sync>(&mut self, condition: &str, value: Option<&'a T>) {
+        if let Some(value) = value {
+            self.and(condition, value);
+        }
+    }
+
+    /// The statement so far becomes a part of a larger one.
+    pub(crate) fn within(mut self, larger: impl FnOnce(&str) -> String) -> Self {
+        self.sql = larger(&self.sql);
+        self
+    }
+
+    /// By `column` and `id`, the newest first, behind `after`, at most `limit` rows.
+    pub(crate) fn newest_first(
+        mut self,
+        column: &str,
+        after: Option<(&'a Timestamp, Param<'a>)>,
+        limit: u16,
+    ) -> Self {
+        if let Some((at, id)) = after {
+            self.and(&format!("({column}, id) < (?"), at);
+            self.params.push(id);
+            self.append(format_args!(", ${})", self.params.len()));
+        }
+        self.limit = limit.clamp(1, LONGEST_PAGE);
+        let asked = LENGTHS
+            .into_iter()
+            .find(|length| *length >= self.limit)
+            .unwrap_or(LONGEST_PAGE);
+        self.append(format_args!(
+            " order by {column} desc, id desc limit {asked}"
+        ));
+        self
+    }
+
+    fn append(&mut self, text: std::fmt::Arguments<'_>) {
+        self.sql.push_str(&text.to_string());
+    }
+
+    pub(crate) async fn rows(&self, tx: &mut impl Transaction) -> Result<Vec<Row>> {
+        let mut rows = tx.query(&self.sql, &self.params).await?;
+        rows.truncate(self.limit.into());
+        Ok(rows)
+    }
+}
