@@ -97,6 +97,23 @@ table rowhouse.idempotency_keys  -- owner rowhouse_owner, row security, forced
   trigger touch -> rowhouse_private.touch
   grant delete, insert (tenant_id, key, request), select, update (status, answer) to rowhouse_app
 
+table rowhouse.jobs  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null
+  kind text not null
+  id uuid not null
+  due_at timestamp with time zone not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint jobs_kind CHECK ((kind = ANY (ARRAY['mail'::text, 'provision'::text])))
+  constraint jobs_pkey PRIMARY KEY (tenant_id, kind, id)
+  INDEX jobs_due btree (kind, due_at)
+  policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
+      using true
+      check true
+  trigger touch -> rowhouse_private.touch
+  grant insert to rowhouse_definer
+  grant delete, select, update (due_at) to rowhouse_platform
+
 table rowhouse.locator  -- owner rowhouse_owner, row security, forced
   kind text not null
   digest bytea not null
@@ -170,6 +187,42 @@ table rowhouse.operator_tokens  -- owner rowhouse_owner, row security, forced
       check true
   trigger touch -> rowhouse_private.touch
   grant insert, select, update (name, expires_at, last_used_at, revoked_at, updated_at) to rowhouse_platform
+
+table rowhouse.outbox  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  id uuid not null
+  recipient text not null
+  subject text not null
+  text text
+  status text not null default 'queued'::text
+  attempts integer not null default 0
+  last_error text
+  sent_at timestamp with time zone
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint outbox_recipient_is_an_address CHECK ((((octet_length(recipient) >= 3) AND (octet_length(recipient) <= 254)) AND (recipient ~~ '_%@_%'::text) AND ((recipient COLLATE "C") !~ '[\x01-\x20\x7f<>,;"]'::text)))
+  constraint outbox_status CHECK ((status = ANY (ARRAY['queued'::text, 'sent'::text, 'failed'::text])))
+  constraint outbox_subject_is_a_line CHECK ((((octet_length(subject) >= 1) AND (octet_length(subject) <= 2000)) AND ((subject COLLATE "C") !~ '[\x01-\x1f\x7f]'::text)))
+  constraint outbox_text_length CHECK ((octet_length(text) <= 100000))
+  constraint outbox_text_while_queued CHECK (((status = 'queued'::text) = (text IS NOT NULL)))
+  constraint outbox_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint outbox_pkey PRIMARY KEY (tenant_id, id)
+  policy managers_queue permissive for insert to rowhouse_app
+      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_delete restrictive for delete to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_update restrictive for update to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger mail_queued -> rowhouse_private.mail_queued
+  trigger touch -> rowhouse_private.touch
+  grant insert (tenant_id, id, recipient, subject, text) to rowhouse_app
+  grant insert (tenant_id, id, recipient, subject, text), select, update (text, status, attempts, last_error, sent_at) to rowhouse_platform
 
 table rowhouse.platform_audit  -- owner rowhouse_owner, row security, forced
   id uuid not null
@@ -340,6 +393,7 @@ END
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy writing permissive for update to rowhouse_app
       using ((owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (audience = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[])) OR (id IN ( SELECT a.resource_id FROM rowhouse.resource_acl a WHERE ((a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) AND (a.access = ANY ('{write,admin}'::text[]))))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
+      check true
   trigger shared -> rowhouse_private.resource_shared
   trigger touch -> rowhouse_private.touch
   grant insert (tenant_id, id, type, title, payload, visibility, workspace_id, team_id, project_id), select, update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, updated_at, deleted_at) to rowhouse_app
@@ -1046,6 +1100,13 @@ begin
   return null;
 end
 
+function rowhouse_private.mail_queued() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  perform rowhouse_private.managed_by_caller(new.tenant_id);
+  insert into rowhouse.jobs (tenant_id, kind, id, due_at) values (new.tenant_id, 'mail', new.id, clock_timestamp());
+  return null;
+end
+
 function rowhouse_private.managed_by_caller(in_tenant uuid) returns text  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 declare
   caller text;
@@ -1257,7 +1318,8 @@ end
 
 function rowhouse_private.resource_shared() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
-  if not exists (
+  if not row_security_active(tg_relid)
+    or not exists (
     select from rowhouse.managed_tables m
     where m.schema_name = 'rowhouse' and m.table_name = 'resources' and m.mode = 'enforce')
     or rowhouse.caller_role() = 'job'

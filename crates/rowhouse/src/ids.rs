@@ -176,6 +176,8 @@ ids! {
     ResourceId = "res";
     /// An API key.
     KeyId = "key";
+    /// A mail of the outbox.
+    MailId = "mail";
     /// A row of an audit trail.
     AuditId = "aud";
     /// An operator's token.
@@ -192,6 +194,7 @@ pub(crate) fn of_noun(noun: &str, id: Uuid) -> String {
         "projects" => ProjectId(id).to_string(),
         "resources" => ResourceId(id).to_string(),
         "keys" => KeyId(id).to_string(),
+        "mails" => MailId(id).to_string(),
         _ => id.to_string(),
     }
 }

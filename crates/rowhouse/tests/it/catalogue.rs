@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rowhouse::tenants::{Kind, PlanTier, Status};
+use rowhouse::{jobs, mail};
 
 use crate::attacks::{allowed, checks, sees};
 use crate::world::World;
@@ -33,6 +34,7 @@ checks![
 
 /// The registry, by name. Every other table is `admin`, `content` or `shared` by its row in `managed_tables`.
 const REGISTRY: &[&str] = &[
+    "jobs",
     "locator",
     "managed_tables",
     "operator_requests",
@@ -56,6 +58,7 @@ const DEFINERS: &[&str] = &[
     "rowhouse.service_principal(uuid,text)", // reads the liveness rows
     "rowhouse.writable_tenant()",            // calls bound_tenant under a path of its own
     "rowhouse_private.key_changed()",
+    "rowhouse_private.mail_queued()", // tells the registry that there is something to do
     "rowhouse_private.managed_by_caller(uuid)", // reads the caller's liveness row, and locks the tenant's
     "rowhouse_private.member_changed()",
     "rowhouse_private.membership_changed()",
@@ -78,6 +81,7 @@ const QUALIFIED: &[&str] = &[
 /// Every trigger of ours: what it watches is kept up to date in the same transaction.
 const TRIGGERS: &[&str] = &[
     "rowhouse.api_keys|key_changed",
+    "rowhouse.outbox|mail_queued",
     "rowhouse.principals|principal_added",
     "rowhouse.projects|projects_added",
     "rowhouse.projects|projects_changed",
@@ -385,7 +389,7 @@ pub async fn no_right_goes_beyond_rows(world: &World) {
         (
             "rowhouse_app",
             "delete",
-            "tenants,users,locator,audit_log,resources,api_keys,principals",
+            "tenants,users,locator,audit_log,resources,api_keys,principals,outbox,jobs",
         ),
         (
             "rowhouse_platform",
@@ -395,7 +399,7 @@ pub async fn no_right_goes_beyond_rows(world: &World) {
         (
             "rowhouse_app",
             "update",
-            "tenants,users,locator,audit_log,principals",
+            "tenants,users,locator,audit_log,principals,outbox,jobs",
         ),
         (
             "rowhouse_platform",
@@ -405,7 +409,7 @@ pub async fn no_right_goes_beyond_rows(world: &World) {
         (
             "rowhouse_app",
             "select",
-            "users,locator,operator_tokens,platform_audit",
+            "users,locator,operator_tokens,platform_audit,outbox,jobs",
         ),
         ("rowhouse_platform", "select", "resources,resource_acl"),
         (
@@ -758,6 +762,14 @@ pub async fn closed_sets_are_those_of_the_enums(world: &World) {
         (
             "tenants_plan",
             PlanTier::ALL.iter().map(ToString::to_string).collect(),
+        ),
+        (
+            "outbox_status",
+            mail::Status::ALL.iter().map(ToString::to_string).collect(),
+        ),
+        (
+            "jobs_kind",
+            jobs::Kind::ALL.iter().map(ToString::to_string).collect(),
         ),
         (
             "tenants_status",
