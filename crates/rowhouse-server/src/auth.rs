@@ -92,6 +92,16 @@ impl Caller {
         }
     }
 
+    /// Whether the credential was given out by us, so that its holder may be told what is wrong with his request before the
+    /// database says whether it is still good. A ticket that somebody made up would else tell him, by the difference, which
+    /// slug belongs to the id that he wrote into it.
+    async fn is_known(&self) -> rowhouse::Result<bool> {
+        match &self.credential {
+            Credential::Ticket(ticket) => self.house.minted(ticket).await,
+            Credential::Key(_) => Ok(true),
+        }
+    }
+
     /// Asks the database whether the credential is good, before a refusal that only its holder may see: to whoever made
     /// one up, every answer is the same.
     async fn verify(&self) -> rowhouse::Result<()> {
@@ -175,7 +185,9 @@ fn bearer(parts: &Parts) -> Result<&str, Problem> {
         (Some(value), None) => value
             .to_str()
             .ok()
-            .and_then(|value| value.strip_prefix("Bearer "))
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
+            .map(|(_, credential)| credential)
             .ok_or_else(Problem::unauthorized),
         _ => Err(Problem::unauthorized()),
     }
@@ -235,6 +247,9 @@ where
         }
         let house = Rowhouse::from_ref(state);
         let caller = Self::holding(bearer(parts)?, &house, RequestId::of(parts)).await?;
+        if !caller.is_known().await? {
+            caller.verify().await?;
+        }
         if let Some(tenant) = tenant_of(parts, state).await? {
             caller.stays_at_home(&tenant).await?;
         }

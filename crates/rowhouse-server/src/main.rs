@@ -30,6 +30,7 @@ mod ping;
 mod resources;
 mod router;
 mod seed;
+mod sockets;
 mod tenants;
 mod tour;
 mod up;

@@ -17,6 +17,7 @@ mod pages;
 mod readme;
 mod resources;
 mod same_work;
+mod sockets;
 mod tenants;
 mod two_processes;
 mod up;
