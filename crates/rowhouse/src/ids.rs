@@ -178,6 +178,10 @@ ids! {
     KeyId = "key";
     /// A row of an audit trail.
     AuditId = "aud";
+    /// An invitation.
+    InvitationId = "inv";
+    /// A session.
+    SessionId = "ses";
     /// An operator's token.
     OperatorTokenId = "opt";
 }
@@ -192,6 +196,8 @@ pub(crate) fn of_noun(noun: &str, id: Uuid) -> String {
         "projects" => ProjectId(id).to_string(),
         "resources" => ResourceId(id).to_string(),
         "keys" => KeyId(id).to_string(),
+        "invitations" => InvitationId(id).to_string(),
+        "sessions" => SessionId(id).to_string(),
         _ => id.to_string(),
     }
 }

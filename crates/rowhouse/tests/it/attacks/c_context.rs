@@ -259,12 +259,11 @@ pub async fn c02_a_removed_member_is_refused_with_the_ticket_he_still_has(world:
         .await
         .unwrap()
         .id;
-    registry.commit().await.unwrap();
-    let mut system = world.house.begin_system(world.alpha.id).await.unwrap();
-    members::add(&mut system, member, members::Role::Member)
+    let owner = world.alpha.context();
+    members::add(&mut registry, &owner, member, members::Role::Member)
         .await
         .unwrap();
-    system.commit().await.unwrap();
+    registry.commit().await.unwrap();
     let ticket = world
         .house
         .ticket(
