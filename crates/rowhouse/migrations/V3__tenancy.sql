@@ -199,6 +199,8 @@ begin
   perform rowhouse_private.one_at_a_time(in_tenant);
   select l.role into caller from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = rowhouse.current_principal()
+    -- by the session or key that he came with: one that was ended since leaves nothing behind either
+    and l.credential_id = coalesce(nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid, l.credential_id)
     and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
     and l.role = any ('{owner,admin,system}')
   for share;
@@ -227,6 +229,8 @@ declare
   member_role text;
   expiry timestamptz := 'infinity';
   in_projects uuid[] := '{}';
+  edited uuid[] := '{}';
+  administered uuid[] := '{}';
   only_projects jsonb; -- of a key with scopes
   stands_for uuid[];
 begin
@@ -275,11 +279,14 @@ begin
         and (only_projects is null or only_projects ? p.id::text)
       order by p.id);
   elsif live.kind = 'user' then
-    in_projects := array(
-      select p.id from rowhouse.projects p
-      join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
-      where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null
-      order by p.id);
+    select
+      coalesce(array_agg(p.id order by p.id), '{}'),
+      coalesce(array_agg(p.id order by p.id) filter (where r.role = any ('{editor,admin}')), '{}'),
+      coalesce(array_agg(p.id order by p.id) filter (where r.role = 'admin'), '{}')
+    into in_projects, edited, administered
+    from rowhouse.projects p
+    join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
+    where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null;
   end if;
   if cardinality(stands_for) > 256 then
     verdict := 'RH007';
@@ -292,8 +299,10 @@ begin
     role = coalesce(member_role, 'none'),
     projects = in_projects,
     principals = stands_for,
-    packed = format('%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for),
-    packed_read = format('r;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for),
+    edits = edited,
+    administers = administered,
+    packed = format('%s;%s;%s;%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
+    packed_read = format('r;%s;%s;%s;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
     updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = principal;
 end
@@ -502,7 +511,7 @@ declare
 begin
   perform rowhouse_private.refuse_while_bound();
   insert into rowhouse.tenants (id, slug, name, kind, plan) values (id, slug, name, kind, plan);
-  perform rowhouse_private.open(id, null, format('w;system;{};{%s}', system));
+  perform rowhouse_private.open(id, null, format('w;system;{};{%s};{};{}', system));
   insert into rowhouse.principals (tenant_id, id, kind)
   values (found_tenant.id, found_tenant.id, 'tenant'), (found_tenant.id, system, 'system'), (found_tenant.id, gen_random_uuid(), 'job');
   if owner is not null then

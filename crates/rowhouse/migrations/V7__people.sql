@@ -51,23 +51,6 @@ create index sessions_by_user on rowhouse.sessions (tenant_id, user_id, created_
 
 select rowhouse.raise_wall('rowhouse.invitations', 'admin', 'enforce');
 select rowhouse.raise_wall('rowhouse.sessions', 'admin', 'enforce');
--- Until the outbox is merged.
-create table rowhouse.outbox (
-  tenant_id uuid not null default rowhouse.default_tenant() constraint outbox_tenant references rowhouse.tenants (id),
-  id uuid not null,
-  recipient text not null,
-  subject text not null,
-  text text,
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now(),
-  constraint outbox_pkey primary key (tenant_id, id)
-);
-select rowhouse.raise_wall('rowhouse.outbox', 'admin', 'enforce');
-drop policy inside on rowhouse.outbox;
-drop policy managers on rowhouse.outbox;
-grant select on rowhouse.outbox to rowhouse_platform;
-grant insert on rowhouse.outbox to rowhouse_definer;
-
 -- Whom the tenant has asked, and who is signed in where, is not for every member to see.
 drop policy inside on rowhouse.invitations;
 drop policy inside on rowhouse.sessions;
@@ -361,7 +344,7 @@ begin
     return;
   end if;
   perform rowhouse_private.open(
-    place.tenant_id, null, format('w;system;{};{%s}', rowhouse.service_principal(place.tenant_id, 'system')));
+    place.tenant_id, null, format('w;system;{};{%s};{};{}', rowhouse.service_principal(place.tenant_id, 'system')));
   perform rowhouse_private.one_at_a_time(place.tenant_id); -- of two at once, the second sees that it was used
   select * into invited from rowhouse.invitations i where i.tenant_id = place.tenant_id and i.id = place.id;
   if not exists (select from rowhouse_private.tenant_states s where s.tenant_id = place.tenant_id and s.state = 'active') then
@@ -389,14 +372,14 @@ begin
     returning * into person;
   end if;
 
-  perform rowhouse_private.open(place.tenant_id, null, format('w;none;{};{%s}', invited.invited_by));
+  perform rowhouse_private.open(place.tenant_id, null, format('w;none;{};{%s};{};{}', invited.invited_by));
   begin
     insert into rowhouse.tenant_members (tenant_id, user_id, role) values (place.tenant_id, person.id, invited.role);
   exception when sqlstate 'RH005' or insufficient_privilege then
     raise exception 'whoever made the invitation may not invite any more' using errcode = 'RH009';
   end;
   perform rowhouse_private.open(
-    place.tenant_id, person.id, format('w;%s;{};{%s,%s}', invited.role, person.id, place.tenant_id));
+    place.tenant_id, person.id, format('w;%s;{};{%s,%s};{};{}', invited.role, person.id, place.tenant_id));
   update rowhouse.invitations i
   set accepted_at = clock_timestamp(), accepted_by = person.id
   where i.tenant_id = place.tenant_id and i.id = place.id;

@@ -176,6 +176,8 @@ ids! {
     ResourceId = "res";
     /// An API key.
     KeyId = "key";
+    /// A mail of the outbox.
+    MailId = "mail";
     /// A row of an audit trail.
     AuditId = "aud";
     /// An invitation.
@@ -198,6 +200,7 @@ pub(crate) fn of_noun(noun: &str, id: Uuid) -> String {
         "keys" => KeyId(id).to_string(),
         "invitations" => InvitationId(id).to_string(),
         "sessions" => SessionId(id).to_string(),
+        "mails" => MailId(id).to_string(),
         _ => id.to_string(),
     }
 }

@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 
 use crate::audit::{self, Event};
 use crate::error::{Error, OnConstraint, Result};
-use crate::ids::{AuditId, InvitationId, PrincipalId, TenantId, UserId};
+use crate::ids::{AuditId, InvitationId, MailId, PrincipalId, TenantId, UserId};
 use crate::members::{Role, not_done};
 use crate::names;
 use crate::select::Select;
@@ -124,7 +124,7 @@ pub async fn create(tx: &mut TenantTx, new: NewInvitation, link: &str) -> Result
             &new.email,
             &new.role,
             &lasts.as_secs_f64(),
-            &AuditId::new(),
+            &MailId::new(),
             &format!("Invitation to {}", tenant.name),
             &text,
         ],

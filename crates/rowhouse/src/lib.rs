@@ -6,6 +6,7 @@
 //! - [`Context`] says who asks, for which tenant.
 //! - [`migrate`] builds the wall in a database; [`embedded`] runs a database of one's own.
 
+pub mod access;
 pub mod audit;
 pub mod connect;
 pub mod context;
@@ -14,8 +15,10 @@ pub mod error;
 pub mod idempotency;
 pub mod ids;
 pub mod invitations;
+pub mod jobs;
 pub mod keys;
 pub mod logins;
+pub mod mail;
 pub mod members;
 pub mod migrate;
 pub mod names;

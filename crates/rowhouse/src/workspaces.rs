@@ -100,14 +100,15 @@ pub async fn get(tx: &mut TenantTx, id: WorkspaceId) -> Result<Workspace> {
         .ok_or(Error::NotFound("workspace"))
 }
 
-/// Where a resource goes that names no workspace: the oldest that is the whole tenant's; in a personal tenant, the oldest.
+/// Where a resource goes that names no workspace: of those that the caller may use, the oldest that is the whole tenant's, or
+/// else the oldest.
 pub async fn home(tx: &mut TenantTx) -> Result<WorkspaceId> {
     let tenant = tx.tenant_id();
     let row = tx
         .optional(
             "select id
              from rowhouse.workspaces
-             where tenant_id = $1 and deleted_at is null
+             where tenant_id = $1 and deleted_at is null and rowhouse.may_use_workspace(id)
              order by kind = 'tenant' desc, created_at, id
              limit 1",
             &[&tenant],

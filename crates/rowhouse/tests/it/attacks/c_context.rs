@@ -534,6 +534,10 @@ pub async fn c05_nothing_seals_what_a_caller_hands_over(world: &World) {
             "rowhouse.enter(bytea)",
             "rowhouse.residue(bigint)",
             "rowhouse.locate(text,bytea)",
+            "rowhouse.may_share(uuid)",
+            "rowhouse.may_use_workspace(uuid)",
+            "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid,text,text)",
+            "rowhouse.end_session(uuid)",
         ],
     )
     .await;
