@@ -321,6 +321,7 @@ impl House {
                     project.remove(&who);
                 });
             }
+            0 | 1 if self.model.suspended => {} // nobody is there who could add him
             0 | 1 => {
                 let mut tx = world.house.begin_platform().await.unwrap();
                 members::add(&mut tx, &world.alpha.context(), user, members::Role::Member)
