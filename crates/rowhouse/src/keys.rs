@@ -201,6 +201,10 @@ async fn insert(tx: &mut TenantTx, new: NewKey) -> Result<MadeKey> {
             "must hold at least one of read, write",
         ));
     }
+    // Postgres has no room for what lies before the year -4712: it is told here, by the rule that it breaks anyway.
+    if new.expires_at.is_some_and(|at| at < Timestamp::UNIX_EPOCH) {
+        return Err(past());
+    }
     let mut permissions = new.permissions;
     permissions.sort_by_key(|permission| permission.as_str());
     permissions.dedup();
@@ -265,8 +269,12 @@ impl Draft<'_> {
             ],
         )
         .await?
-        .ok_or_else(|| Error::invalid("expires_at", "must lie in the future"))
+        .ok_or_else(past)
     }
+}
+
+fn past() -> Error {
+    Error::invalid("expires_at", "must lie in the future")
 }
 
 /// Scopes as the column has them; [`Error::NotFound`] for a project that the tenant does not have.
@@ -364,7 +372,12 @@ pub async fn reroll(tx: &mut TenantTx, id: KeyId, overlap: Duration) -> Result<M
         )
         .await?;
     if touched == 0 {
-        return Err(Error::NotFound("key"));
+        return Err(untouched(
+            tx,
+            id,
+            "revoked_at is null and coalesce(expires_at > clock_timestamp(), true)",
+        )
+        .await?);
     }
     let made = insert(
         tx,
@@ -392,9 +405,29 @@ pub async fn revoke(tx: &mut TenantTx, id: KeyId) -> Result<()> {
         )
         .await?;
     if touched == 0 {
-        return Err(Error::NotFound("key"));
+        return Err(untouched(tx, id, "revoked_at is null").await?);
     }
     audit::record(tx, Event::new("keys.revoke", id.uuid())).await
+}
+
+/// Why a change touched no key: it is not there, or it has ended, or (it being `open` to the change) it is not for the
+/// caller to change.
+async fn untouched(tx: &mut TenantTx, id: KeyId, open: &'static str) -> Result<Error> {
+    let tenant = tx.tenant_id();
+    let row = tx
+        .optional(
+            &format!(
+                "select {open} as open from rowhouse.api_keys where tenant_id = $1 and id = $2"
+            ),
+            &[&tenant, &id],
+        )
+        .await?;
+    Ok(match row {
+        Some(row) if row.get("open") => {
+            Error::NotPermitted("the caller may see this key, and not change it".to_owned())
+        }
+        _ => Error::NotFound("key"),
+    })
 }
 
 /// The context of whoever presents this key; [`Error::NotAMember`] for anything that is not a key, in the same words.

@@ -56,7 +56,7 @@ impl Call {
 
     pub fn json(self, body: &Value) -> Self {
         self.header("content-type", "application/json")
-            .body(&body.to_string())
+            .body(body.to_string())
     }
 
     pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
@@ -114,19 +114,6 @@ impl Call {
             Some("application/problem+json")
         );
         answer
-    }
-
-    /// Sends it and expects one of these refusals.
-    #[track_caller]
-    pub fn gets_one_of(&self, refusals: &[(u16, &str)]) {
-        let answer = self.send();
-        let refusal = (answer.status, &*answer.code());
-        assert!(
-            refusals.contains(&refusal),
-            "{} {}: {answer:?}",
-            self.method,
-            self.path
-        );
     }
 
     /// Sends it and expects to be told that this field breaks a rule.

@@ -152,10 +152,9 @@ fn differs(schema: &Value, value: &Value, at: &str) -> Option<String> {
         return Some(format!("{at}: {value} does not fit {pattern}"));
     }
     if let Some(items) = value.as_array() {
-        let each = items.iter().enumerate();
+        let mut each = items.iter().enumerate();
         return each
-            .filter_map(|(index, item)| differs(&schema["items"], item, &format!("{at}[{index}]")))
-            .next();
+            .find_map(|(index, item)| differs(&schema["items"], item, &format!("{at}[{index}]")));
     }
     let (properties, required) = properties(schema);
     let fields = value.as_object()?;
