@@ -831,7 +831,7 @@ const INSIDE: &[Mutation] = &[
 const PEOPLE: &[Mutation] = &[
     (
         "the platform adds whom it likes",
-        "grant insert on rowhouse.tenant_members to rowhouse_platform",
+        "grant insert on rowhouse.tenant_members to rowhouse_platform; select pg_temp.edit('rowhouse_private.member_changed', 'or (tg_op = ''INSERT'' or', 'or (false or')",
         "nobody_is_added_by_sql_inside_the_tenant",
     ),
     (
