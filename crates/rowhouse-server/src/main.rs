@@ -8,6 +8,7 @@
     reason = "the annotations of utoipa expand to qualified names"
 )]
 
+mod access;
 mod answer;
 mod app;
 mod audit;
@@ -16,6 +17,7 @@ mod commands;
 mod config;
 mod connection;
 mod docs;
+mod doctor;
 mod error;
 mod health;
 mod input;
@@ -29,6 +31,7 @@ mod probe;
 mod resources;
 mod router;
 mod seed;
+mod sockets;
 mod tenants;
 mod tour;
 mod up;
@@ -98,6 +101,8 @@ enum Command {
     Workspaces(workspaces::cli::Command),
     /// A tenant's resources, for whoever holds one of its keys
     Resources(resources::cli::Resources),
+    /// Who may do what with a resource, and why
+    Access(access::cli::Access),
     /// A tenant's trail
     #[command(subcommand)]
     Audit(audit::cli::Command),
@@ -106,6 +111,8 @@ enum Command {
     /// The tables behind the wall
     #[command(subcommand)]
     Tables(Tables),
+    /// Read a database's catalogue, ours or not, and say what is open in its row security
+    Doctor(doctor::Arguments),
     /// Attack the wall of a live database, ours or not, as its own login would, and say what held
     Probe(Box<probe::Arguments>),
     /// A minute with the wall: two tenants, one query, the attacks and how they end
@@ -207,7 +214,7 @@ fn main() -> ExitCode {
     let json = cli.json;
     // Its 1 says that something was found.
     let not_done = match cli.command {
-        Command::Probe(_) => ExitCode::from(2),
+        Command::Doctor(_) | Command::Probe(_) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
     };
     match start(cli) {
@@ -257,14 +264,15 @@ fn start(cli: Cli) -> Result<ExitCode> {
 }
 
 async fn run(cli: Cli, settings: Settings) -> Result<ExitCode> {
-    if let Command::Probe(arguments) = cli.command {
-        return probe::run(
-            &cli.target,
-            &settings,
-            *arguments,
-            Output { json: cli.json },
-        )
-        .await;
+    let out = Output { json: cli.json };
+    match cli.command {
+        Command::Doctor(arguments) => {
+            return doctor::run(&cli.target, &settings, arguments, out).await;
+        }
+        Command::Probe(arguments) => {
+            return probe::run(&cli.target, &settings, *arguments, out).await;
+        }
+        _ => {}
     }
     do_it(cli, settings).await?;
     Ok(ExitCode::SUCCESS)
@@ -274,7 +282,7 @@ async fn run(cli: Cli, settings: Settings) -> Result<ExitCode> {
 async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
     let (target, out) = (&cli.target, Output { json: cli.json });
     match cli.command {
-        Command::Probe(_) => Ok(()), // run
+        Command::Doctor(_) | Command::Probe(_) => Ok(()), // run
         Command::Up { .. } => {
             settings.take_database(target.database.clone());
             up::run(
@@ -290,6 +298,7 @@ async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
         Command::Tenants(command) => command.run(target, &settings, out).await,
         Command::Keys(command) => command.run(target, &settings, out).await,
         Command::Workspaces(command) => command.run(target, &settings, out).await,
+        Command::Access(command) => command.run(target, &settings, out).await,
         Command::Resources(command) => command.run(target, &settings, out).await,
         Command::Audit(command) => command.run(target, &settings, out).await,
         Command::Openapi => output::line(openapi::document().trim_end()),

@@ -176,8 +176,14 @@ ids! {
     ResourceId = "res";
     /// An API key.
     KeyId = "key";
+    /// A mail of the outbox.
+    MailId = "mail";
     /// A row of an audit trail.
     AuditId = "aud";
+    /// An invitation.
+    InvitationId = "inv";
+    /// A session.
+    SessionId = "ses";
     /// An operator's token.
     OperatorTokenId = "opt";
 }
@@ -192,6 +198,9 @@ pub(crate) fn of_noun(noun: &str, id: Uuid) -> String {
         "projects" => ProjectId(id).to_string(),
         "resources" => ResourceId(id).to_string(),
         "keys" => KeyId(id).to_string(),
+        "invitations" => InvitationId(id).to_string(),
+        "sessions" => SessionId(id).to_string(),
+        "mails" => MailId(id).to_string(),
         _ => id.to_string(),
     }
 }

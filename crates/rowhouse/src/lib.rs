@@ -6,6 +6,7 @@
 //! - [`Context`] says who asks, for which tenant.
 //! - [`migrate`] builds the wall in a database; [`embedded`] runs a database of one's own.
 
+pub mod access;
 pub mod audit;
 pub mod connect;
 pub mod context;
@@ -13,8 +14,11 @@ pub mod embedded;
 pub mod error;
 pub mod idempotency;
 pub mod ids;
+pub mod invitations;
+pub mod jobs;
 pub mod keys;
 pub mod logins;
+pub mod mail;
 pub mod members;
 pub mod migrate;
 pub mod names;
@@ -22,7 +26,9 @@ pub mod operators;
 pub mod projects;
 pub mod resources;
 pub mod select;
+pub mod sessions;
 pub mod tables;
+pub mod teams;
 pub mod tenants;
 mod text_enum;
 mod tokens;

@@ -76,10 +76,15 @@ pub fn name(field: &'static str, text: &str) -> Result<()> {
 /// What is written over something: 1 to 200 characters, no control characters, none that change the direction of text or cannot be
 /// seen, no blanks at its ends.
 pub fn title(field: &'static str, text: &str) -> Result<()> {
-    if text.is_empty() || text.chars().count() > NAME_CHARACTERS {
+    line(field, text, NAME_CHARACTERS)
+}
+
+/// One line of 1 to `most` characters, otherwise as [`title`].
+pub(crate) fn line(field: &'static str, text: &str, most: usize) -> Result<()> {
+    if text.is_empty() || text.chars().count() > most {
         return Err(Error::invalid(
             field,
-            format!("must have 1 to {NAME_CHARACTERS} characters"),
+            format!("must have 1 to {most} characters"),
         ));
     }
     if text.trim() != text {
@@ -90,6 +95,23 @@ pub fn title(field: &'static str, text: &str) -> Result<()> {
             field,
             "must not hold control, invisible or text-direction characters",
         ));
+    }
+    Ok(())
+}
+
+/// Text of any number of lines, at most `most` bytes, without control characters but the end of a line and the tabulator.
+pub(crate) fn text(field: &'static str, text: &str, most: usize) -> Result<()> {
+    if text.len() > most {
+        return Err(Error::invalid(
+            field,
+            format!("must have at most {most} bytes"),
+        ));
+    }
+    if text
+        .chars()
+        .any(|c| c.is_control() && c != '\n' && c != '\t')
+    {
+        return Err(Error::invalid(field, "must not hold control characters"));
     }
     Ok(())
 }
@@ -108,9 +130,9 @@ pub fn email(field: &'static str, text: &str) -> Result<()> {
     });
     if !plausible
         || text.len() > 254
-        || text
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c))
+        || text.chars().any(|c| {
+            c.is_whitespace() || c.is_control() || is_invisible(c) || "<>,;:\"\\()[]".contains(c)
+        })
     {
         return Err(Error::invalid(
             field,

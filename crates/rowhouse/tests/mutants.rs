@@ -9,9 +9,15 @@
 mod attacks;
 #[path = "it/catalogue.rs"]
 mod catalogue;
+#[path = "it/mail.rs"]
+mod mail;
+#[path = "it/people.rs"]
+mod people;
 #[expect(dead_code, unused_imports, reason = "its other tests are tests only")]
 #[path = "it/pool.rs"]
 mod pool;
+#[path = "it/rights.rs"]
+mod rights;
 #[path = "it/wall.rs"]
 mod wall;
 #[path = "it/world.rs"]
@@ -45,6 +51,23 @@ begin
     definition := replace(definition, pieces[n], pieces[n + 1]);
   end loop;
   execute definition;
+end
+$$;
+create function pg_temp.edit_policy(relation regclass, policy name, variadic pieces text[]) returns void language plpgsql as $$
+declare
+  used text;
+  checked text;
+begin
+  select pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid) into used, checked
+  from pg_policy where polrelid = relation and polname = policy;
+  for n in 1 .. cardinality(pieces) by 2 loop
+    if strpos(concat(used, checked), pieces[n]) = 0 then
+      raise exception '% does not hold: %, but %', policy, pieces[n], concat(used, checked);
+    end if;
+    used := replace(used, pieces[n], pieces[n + 1]);
+    checked := replace(checked, pieces[n], pieces[n + 1]);
+  end loop;
+  execute format('alter policy %I on %s %s %s', policy, relation, 'using (' || used || ')', 'with check (' || checked || ')');
 end
 $$;
 create function pg_temp.edit_view(relation regclass, variadic pieces text[]) returns void language plpgsql as $$
@@ -201,6 +224,54 @@ const POLICIES: &[Mutation] = &[
         "the wall is changed while a tenant is bound",
         "select pg_temp.edit('rowhouse_private.refuse_while_bound', '<> '''' then', '<> '''' and false then')",
         "d13_the_wall_is_not_changed_while_a_tenant_is_bound",
+    ),
+];
+
+const MAIL: &[Mutation] = &[
+    (
+        "whoever is inside reads the outbox",
+        "create policy inside on rowhouse.outbox for select to rowhouse_app using (true)",
+        "nobody_inside_reads_a_mail",
+    ),
+    (
+        "the outbox is readable to the application",
+        "grant select (id) on rowhouse.outbox to rowhouse_app",
+        "nobody_inside_reads_a_mail",
+    ),
+    (
+        "members queue mail",
+        "alter policy managers_queue on rowhouse.outbox with check (true)",
+        "owners_admins_and_the_platform_queue",
+    ),
+    (
+        "who was removed queues mail",
+        "select pg_temp.edit('rowhouse_private.mail_queued', 'perform rowhouse_private.managed_by_caller(new.tenant_id);', '')",
+        "a_removed_admin_queues_nothing",
+    ),
+    (
+        "an address holds more than an address",
+        "alter table rowhouse.outbox drop constraint outbox_recipient_is_an_address",
+        "a_mail_is_one_address_and_one_line_of_subject",
+    ),
+    (
+        "a subject holds more than a line",
+        "alter table rowhouse.outbox drop constraint outbox_subject_is_a_line",
+        "a_mail_is_one_address_and_one_line_of_subject",
+    ),
+    (
+        "a mail makes no job",
+        "alter table rowhouse.outbox disable trigger mail_queued",
+        "a_job_says_where_to_look_and_nothing_else",
+    ),
+    (
+        "jobs are readable to the application",
+        "grant select on rowhouse.jobs to rowhouse_app",
+        "nobody_inside_reads_a_mail",
+    ),
+    (
+        "the application makes jobs",
+        "grant insert on rowhouse.jobs to rowhouse_app; create policy anyone on rowhouse.jobs for insert to rowhouse_app with check (true)",
+        "nobody_inside_reads_a_mail",
     ),
 ];
 
@@ -594,12 +665,12 @@ const LIVENESS: &[Mutation] = &[
     ),
     (
         "an admin makes owners",
-        "select pg_temp.edit('rowhouse_private.member_changed', 'caller <> ''system''', 'false')",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'if caller <> ''owner'' and', 'if false and')",
         "an_admin_makes_and_unmakes_no_owner",
     ),
     (
         "an owner is whoever was one when he entered",
-        "select pg_temp.edit('rowhouse_private.member_changed', 'caller <> ''owner''', 'rowhouse.caller_role() <> ''owner''')",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'if caller <> ''owner''', 'if rowhouse.caller_role() <> ''owner''')",
         "an_admin_makes_and_unmakes_no_owner",
     ),
     (
@@ -651,6 +722,322 @@ const LIVENESS: &[Mutation] = &[
         "any number of principals",
         "select pg_temp.edit('rowhouse_private.refresh', '> 256', '> 100000')",
         "a_caller_with_too_many_principals_is_refused",
+    ),
+];
+
+const INSIDE: &[Mutation] = &[
+    (
+        "inside: projects are no floor",
+        "drop policy project_floor on rowhouse.resources",
+        "a_project_is_a_floor_inside_the_tenant",
+    ),
+    (
+        "inside: everybody sees everything",
+        "alter policy reading on rowhouse.resources using (true)",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: everybody changes everything",
+        "alter policy writing on rowhouse.resources using (true)",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: who sees it changes it",
+        "select pg_temp.edit_policy('rowhouse.resources', 'writing', 'rowhouse.caller_edits()', 'rowhouse.caller_audiences()')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: a reader's entry lets change",
+        "select pg_temp.edit_policy('rowhouse.resources', 'writing', '{write,admin}', '{read,write,admin}')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: entries are for everybody",
+        "select pg_temp.edit_policy('rowhouse.resources', 'reading', '(a.principal_id = ANY', '(true or a.principal_id = ANY')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: anything is put anywhere",
+        "alter policy making on rowhouse.resources with check (true)",
+        "nothing_is_put_where_the_caller_does_not_belong",
+    ),
+    (
+        "inside: put into any workspace",
+        "select pg_temp.edit_policy('rowhouse.resources', 'making', 'rowhouse.may_use_workspace(workspace_id)', 'true')",
+        "nothing_is_put_where_the_caller_does_not_belong",
+    ),
+    (
+        "inside: put into any team",
+        "select pg_temp.edit_policy('rowhouse.resources', 'making', '(team_id = ANY', '(true or team_id = ANY')",
+        "nothing_is_put_where_the_caller_does_not_belong",
+    ),
+    (
+        "inside: whoever is in a project edits it",
+        "select pg_temp.edit('rowhouse.caller_edits', ''';''::text, 5', ''';''::text, 3')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: entries are everybody's to make",
+        "alter policy adding on rowhouse.resource_acl with check (true)",
+        "a_granter_gives_no_more_than_it_holds",
+    ),
+    (
+        "inside: entries are everybody's to raise",
+        "alter policy changing on rowhouse.resource_acl using (true)",
+        "a_granter_gives_no_more_than_it_holds",
+    ),
+    (
+        "inside: entries are everybody's to take",
+        "alter policy removing on rowhouse.resource_acl using (true)",
+        "a_granter_gives_no_more_than_it_holds",
+    ),
+    (
+        "inside: who may write may share",
+        "select pg_temp.edit('rowhouse.may_share', 'a.access = ''admin''', 'a.access <> ''read''')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: who sees it may share",
+        "select pg_temp.edit('rowhouse.may_share', 'rowhouse.caller_administers()', 'rowhouse.caller_audiences()')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: an editor shares",
+        "select pg_temp.edit('rowhouse_private.refresh', '(where r.role = ''admin'')', '(where r.role <> ''viewer'')')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: a project's viewer edits",
+        "select pg_temp.edit('rowhouse_private.refresh', '''{editor,admin}''', '''{viewer,editor,admin}''')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: a writer says who sees it",
+        "drop trigger shared on rowhouse.resources",
+        "who_sees_it_is_for_its_administrators_to_say",
+    ),
+    (
+        "inside: moved into any workspace",
+        "select pg_temp.edit('rowhouse_private.resource_shared', 'not rowhouse.may_use_workspace(new.workspace_id)', 'false')",
+        "nothing_is_put_where_the_caller_does_not_belong",
+    ),
+    (
+        "inside: moved to any team",
+        "select pg_temp.edit('rowhouse_private.resource_shared', 'new.team_id = any (rowhouse.caller_principals())', 'true')",
+        "nothing_is_put_where_the_caller_does_not_belong",
+    ),
+];
+
+const PEOPLE: &[Mutation] = &[
+    (
+        "the platform adds whom it likes",
+        "grant insert on rowhouse.tenant_members to rowhouse_platform; select pg_temp.edit('rowhouse_private.member_changed', 'or (tg_op = ''INSERT'' or', 'or (false or')",
+        "nobody_is_added_by_sql_inside_the_tenant",
+    ),
+    (
+        "the application adds members",
+        "grant execute on function rowhouse.add_member to rowhouse_app",
+        "nobody_is_added_by_sql_inside_the_tenant",
+    ),
+    (
+        "the platform's own ticket adds members",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'or (tg_op = ''INSERT'' or', 'or (false or')",
+        "the_platform_lets_nobody_in",
+    ),
+    (
+        "the platform raises members",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'or array_position(ranks, new.role) > array_position(ranks, old.role)', '')",
+        "the_platform_raises_nobody",
+    ),
+    (
+        "the last owner goes",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'old.role = ''owner'' and new.role is distinct from ''owner''', 'false')",
+        "a_tenant_keeps_its_last_owner",
+    ),
+    (
+        "an owner who is gone counts",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'and not l.user_gone', '')",
+        "a_tenant_keeps_its_last_owner",
+    ),
+    (
+        "owners go at the same time",
+        "select pg_temp.edit('rowhouse_private.one_at_a_time', 'l.tenant_id = in_tenant', 'false'), pg_temp.edit('rowhouse_private.managed_by_caller', 'for share', '')",
+        "of_two_owners_who_go_at_once_one_stays",
+    ),
+    (
+        "whoever leaves may do more afterwards",
+        "select pg_temp.edit('rowhouse.leave', 'perform rowhouse_private.open(tenant, me, context);', '')",
+        "whoever_leaves_asks_nobody",
+    ),
+    (
+        "whoever reads only leaves",
+        "select pg_temp.edit('rowhouse_private.as_oneself', 'if role = ''viewer'' then', 'if true then')",
+        "whoever_leaves_asks_nobody",
+    ),
+    (
+        "an invitation is good twice",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'when invited.accepted_at is not null', 'when false'); alter table rowhouse.tenant_members drop constraint tenant_members_pkey cascade",
+        "an_invitation_is_good_once",
+    ),
+    (
+        "two accept at the same time",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'perform rowhouse_private.one_at_a_time(place.tenant_id);', '')",
+        "an_invitation_is_good_once",
+    ),
+    (
+        "an invitation does not expire",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'when invited.expires_at <= clock_timestamp()', 'when false')",
+        "an_invitation_ends",
+    ),
+    (
+        "a revoked invitation is good",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'when invited.revoked_at is not null', 'when false'); alter table rowhouse.invitations drop constraint invitations_used_once",
+        "an_invitation_ends",
+    ),
+    (
+        "a revoked invitation comes back",
+        "select pg_temp.edit('rowhouse_private.invitation_changed', 'old.revoked_at is not null and', 'false and')",
+        "an_invitation_ends",
+    ),
+    (
+        "an invitation lasts for ever",
+        "alter table rowhouse.invitations drop constraint invitations_end",
+        "an_invitation_ends",
+    ),
+    (
+        "who went brings others in, once he is back",
+        "drop trigger member_went on rowhouse.tenant_members",
+        "an_invitation_is_as_good_as_its_inviter",
+    ),
+    (
+        "who is gone from the platform brings others in",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'invited.invited_by)', 'rowhouse.service_principal(place.tenant_id, ''system''))'), pg_temp.edit('rowhouse_private.member_changed', 'or (tg_op = ''INSERT'' or', 'or (false or')",
+        "an_invitation_is_as_good_as_its_inviter",
+    ),
+    (
+        "an address is its earlier user's",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'or lower(person.email) <> lower(invited.email)', '')",
+        "an_invitation_is_for_the_user_of_its_address",
+    ),
+    (
+        "who is gone from the platform comes in",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'when person.deleted_at is not null or', 'when')",
+        "an_invitation_is_for_the_user_of_its_address",
+    ),
+    (
+        "an admin invites owners",
+        "select pg_temp.edit('rowhouse.invite', 'if caller = ''admin''', 'if false and caller = ''admin''')",
+        "an_admin_invites_no_owner",
+    ),
+    (
+        "everybody invites",
+        "select pg_temp.edit('rowhouse.invite', 'rowhouse_private.managed_by_caller(tenant)', '''owner'''); drop trigger mail_queued on rowhouse.outbox",
+        "an_admin_invites_no_owner",
+    ),
+    (
+        "the platform invites",
+        "select pg_temp.edit('rowhouse.invite', 'if caller = ''system''', 'if false and caller = ''system''')",
+        "the_platform_invites_while_there_is_no_owner",
+    ),
+    (
+        "a token is a constant of a plan",
+        "select pg_temp.edit('rowhouse.invite', '  caller constant text', '  token constant text := ''invite_'' || encode(substring(rowhouse_private.new_key(), 1, 24), ''hex''); caller constant text', 'select ''invite_'' || encode(substring(rowhouse_private.new_key(), 1, 24), ''hex'') as token', 'select token as token')",
+        "nobody_inside_learns_an_invitations_token",
+    ),
+    (
+        "owners read the mail",
+        "grant select on rowhouse.outbox to rowhouse_app",
+        "nobody_inside_learns_an_invitations_token",
+    ),
+    (
+        "owners choose the token",
+        "grant insert on rowhouse.invitations to rowhouse_app",
+        "nobody_inside_learns_an_invitations_token",
+    ),
+    (
+        "everybody sees who was invited",
+        "create policy inside on rowhouse.invitations for select to rowhouse_app using (true)",
+        "invitations_are_for_those_who_manage",
+    ),
+    (
+        "a suspended tenant takes people in",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'and s.state = ''active''', ''), pg_temp.edit('rowhouse_private.managed_by_caller', 'caller <> ''system'' and not exists', 'false and not exists')",
+        "a_suspended_tenant_takes_nobody_in",
+    ),
+    (
+        "the application opens sessions",
+        "grant execute on function rowhouse.open_session to rowhouse_app",
+        "nobody_inside_opens_a_session",
+    ),
+    (
+        "sessions are rows like others",
+        "grant insert on rowhouse.sessions to rowhouse_app",
+        "nobody_inside_opens_a_session",
+    ),
+    (
+        "a session lasts for ever",
+        "alter table rowhouse.sessions drop constraint sessions_end",
+        "nobody_inside_opens_a_session",
+    ),
+    (
+        "a ticket that reads opens a session that writes",
+        "select pg_temp.edit('rowhouse.open_session', 'or substring(ticket, 67, 1) <> ''w''', ''), pg_temp.edit('rowhouse_private.as_oneself', 'if role = ''viewer'' then', 'if true then')",
+        "a_session_is_for_a_ticket_that_nothing_narrows",
+    ),
+    (
+        "a ticket of one project opens all",
+        "select pg_temp.edit('rowhouse.open_session', 'or substring(ticket, 35, 32) <> decode(repeat(''00'', 32), ''hex'')', '')",
+        "a_session_is_for_a_ticket_that_nothing_narrows",
+    ),
+    (
+        "an ended session goes on",
+        "select pg_temp.edit('rowhouse_private.end_sessions', 'delete from rowhouse_private.liveness l', 'perform from rowhouse_private.liveness l')",
+        "a_session_ends_for_good",
+    ),
+    (
+        "one ends everybody's session",
+        "select pg_temp.edit('rowhouse.end_session', 'or (whose is distinct from me and rowhouse.caller_role() <> all (''{owner,admin,system}''))', '', 'and rowhouse_private.managed_by_caller(tenant) = ''admin''', '')",
+        "a_session_ends_for_good",
+    ),
+    (
+        "an admin ends an owner's session",
+        "select pg_temp.edit('rowhouse.end_session', '= ''admin''', '= ''nobody''')",
+        "a_session_ends_for_good",
+    ),
+    (
+        "sessions outlive the membership",
+        "select pg_temp.edit('rowhouse_private.member_went', 'perform rowhouse_private.end_sessions(old.tenant_id, old.user_id);', '')",
+        "a_session_ends_with_the_membership",
+    ),
+    (
+        "sessions outlive the user",
+        "select pg_temp.edit('rowhouse_private.user_changed', 'where user_id = new.id and credential_id <>', 'where false and user_id = new.id and credential_id <>')",
+        "a_session_ends_with_the_user",
+    ),
+    (
+        "what changes prolongs a session",
+        "select pg_temp.edit('rowhouse_private.refresh', 'case when live.kind = ''user'' then l.expires_at else expiry end', 'expiry')",
+        "each_session_ends_by_itself_on_its_own",
+    ),
+    (
+        "everybody sees who is signed in",
+        "alter policy own on rowhouse.sessions using (true)",
+        "sessions_are_their_users_own",
+    ),
+    (
+        "an ended session's transaction goes on managing",
+        "select pg_temp.edit('rowhouse_private.managed_by_caller', '= coalesce(nullif(split_part(current_setting(''app.context'', true), '';'', 7), '''')::uuid, l.credential_id)', '= l.credential_id')",
+        "a_session_that_was_ended_leaves_nothing_behind",
+    ),
+    (
+        "a tenant learns where else people belong",
+        "grant execute on function rowhouse.memberships to rowhouse_app",
+        "where_else_somebody_belongs_only_the_platform_asks",
+    ),
+    (
+        "the last workspace goes",
+        "drop trigger workspace_changed on rowhouse.workspaces",
+        "a_tenant_keeps_its_last_workspace",
     ),
 ];
 
@@ -742,13 +1129,19 @@ async fn all() -> bool {
         attacks::d_keys::CHECKS,
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
+        mail::CHECKS,
+        rights::CHECKS,
+        people::CHECKS,
         wall::CHECKS,
         pool::CHECKS,
     ]
     .concat()
     .into_iter()
     .collect();
-    let mutations = [POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, RESIDUE].concat();
+    let mutations = [
+        POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, PEOPLE, INSIDE, RESIDUE, MAIL,
+    ]
+    .concat();
     let only = std::env::var("ROWHOUSE_MUTANTS").unwrap_or_default();
     let mutations: Vec<Mutation> = mutations
         .into_iter()

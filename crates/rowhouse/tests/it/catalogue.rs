@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use rowhouse::members::Role;
+use rowhouse::projects::ProjectRole;
 use rowhouse::tenants::{Kind, PlanTier, Status};
+use rowhouse::{jobs, mail};
 
 use crate::attacks::{allowed, checks, sees};
 use crate::world::World;
@@ -33,6 +36,7 @@ checks![
 
 /// The registry, by name. Every other table is `admin`, `content` or `shared` by its row in `managed_tables`.
 const REGISTRY: &[&str] = &[
+    "jobs",
     "locator",
     "managed_tables",
     "operator_requests",
@@ -46,19 +50,30 @@ const REGISTRY: &[&str] = &[
 
 /// Every function that runs with its owner's rights, and why it has to.
 const DEFINERS: &[&str] = &[
+    "rowhouse.accept_invitation(text,uuid,text,uuid,bytea,timestamp with time zone,uuid,text)", // lets somebody in
+    "rowhouse.add_member(bytea,uuid,text,uuid,text)",
     "rowhouse.bound_tenant()", // reads the key of the seal
-    "rowhouse.enter(bytea)",   // reads both keys and the liveness row
+    "rowhouse.end_session(uuid)",
+    "rowhouse.enter(bytea)", // reads both keys and the liveness row
     "rowhouse.found_tenant(uuid,text,text,text,text,uuid,uuid,text)", // writes the first rows of a tenant
+    "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid,text,text)", // makes a token that its caller must not know
     "rowhouse.key_used()", // writes beside the keys, for one that may not write them
     "rowhouse.key_uses()",
-    "rowhouse.locate(text,bytea)",           // reads the locator
-    "rowhouse.own_key_hash()",               // reads a column that nobody else may
-    "rowhouse.rotate_seal()",                // writes the keys
+    "rowhouse.leave()",            // removes one who may remove nobody
+    "rowhouse.locate(text,bytea)", // reads the locator
+    "rowhouse.memberships(uuid)",  // reads the liveness rows
+    "rowhouse.open_session(bytea,uuid,bytea,timestamp with time zone,uuid,text)",
+    "rowhouse.own_key_hash()", // reads a column that nobody else may
+    "rowhouse.people()",       // reads names from the registry
+    "rowhouse.rotate_seal()",  // writes the keys
     "rowhouse.service_principal(uuid,text)", // reads the liveness rows
-    "rowhouse.writable_tenant()",            // calls bound_tenant under a path of its own
+    "rowhouse.writable_tenant()", // calls bound_tenant under a path of its own
+    "rowhouse_private.invitation_changed()",
     "rowhouse_private.key_changed()",
+    "rowhouse_private.mail_queued()", // tells the registry that there is something to do
     "rowhouse_private.managed_by_caller(uuid)", // reads the caller's liveness row, and locks the tenant's
     "rowhouse_private.member_changed()",
+    "rowhouse_private.member_went()",
     "rowhouse_private.membership_changed()",
     "rowhouse_private.one_at_a_time(uuid)",
     "rowhouse_private.principal_added()",
@@ -67,6 +82,7 @@ const DEFINERS: &[&str] = &[
     "rowhouse_private.team_changed()",
     "rowhouse_private.tenant_changed()",
     "rowhouse_private.user_changed()",
+    "rowhouse_private.workspace_changed()",
 ];
 
 /// plpgsql without `set search_path`, since it is called once for each policied relation: every name qualified.
@@ -79,15 +95,20 @@ const QUALIFIED: &[&str] = &[
 /// Every trigger of ours: what it watches is kept up to date in the same transaction.
 const TRIGGERS: &[&str] = &[
     "rowhouse.api_keys|key_changed",
+    "rowhouse.invitations|invitation_changed",
+    "rowhouse.outbox|mail_queued",
     "rowhouse.principals|principal_added",
     "rowhouse.projects|projects_added",
     "rowhouse.projects|projects_changed",
+    "rowhouse.resources|shared",
     "rowhouse.team_members|team_members_changed",
     "rowhouse.teams|team_changed",
     "rowhouse.tenant_members|member_changed",
+    "rowhouse.tenant_members|member_went",
     "rowhouse.tenants|tenant_changed",
     "rowhouse.user_project_roles|roles_changed",
     "rowhouse.users|user_changed",
+    "rowhouse.workspaces|workspace_changed",
 ];
 
 /// Tables behind the wall: those that say so, of whatever schema.
@@ -386,7 +407,7 @@ pub async fn no_right_goes_beyond_rows(world: &World) {
         (
             "rowhouse_app",
             "delete",
-            "tenants,users,locator,audit_log,resources,api_keys,principals",
+            "tenants,users,locator,audit_log,resources,api_keys,principals,outbox,jobs",
         ),
         (
             "rowhouse_platform",
@@ -396,7 +417,7 @@ pub async fn no_right_goes_beyond_rows(world: &World) {
         (
             "rowhouse_app",
             "update",
-            "tenants,users,locator,audit_log,principals",
+            "tenants,users,locator,audit_log,principals,outbox,jobs",
         ),
         (
             "rowhouse_platform",
@@ -406,7 +427,7 @@ pub async fn no_right_goes_beyond_rows(world: &World) {
         (
             "rowhouse_app",
             "select",
-            "users,locator,operator_tokens,platform_audit",
+            "users,locator,operator_tokens,platform_audit,outbox,jobs",
         ),
         ("rowhouse_platform", "select", "resources,resource_acl"),
         (
@@ -503,6 +524,9 @@ pub async fn functions_with_their_owners_rights_are_these(world: &World) {
         public,
         set(&[
             "bound_tenant",
+            "caller_administers",
+            "caller_audiences",
+            "caller_edits",
             "caller_principals",
             "caller_role",
             "current_principal",
@@ -670,9 +694,16 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
         called,
         set(&[
             "rowhouse.bound_tenant()",
+            "rowhouse.caller_audiences()",
+            "rowhouse.caller_edits()",
+            "rowhouse.caller_principals()",
             "rowhouse.caller_role()",
             "rowhouse.current_principal()",
+            "rowhouse.current_projects()",
+            "rowhouse.current_user_id()",
             "rowhouse.floor_first()",
+            "rowhouse.may_share(uuid)",
+            "rowhouse.may_use_workspace(uuid)",
             "rowhouse.writable_tenant()"
         ]),
         "HOLE: policies call other functions"
@@ -680,7 +711,7 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
     none(
         world,
         "select oid::regprocedure from pg_proc where pronamespace = 'rowhouse'::regnamespace
-           and proname in ('bound_tenant', 'writable_tenant', 'current_tenant', 'current_user_id', 'current_projects', 'caller_principals', 'current_principal', 'caller_role', 'default_tenant')
+           and proname in ('bound_tenant', 'writable_tenant', 'current_tenant', 'current_user_id', 'current_projects', 'caller_principals', 'caller_audiences', 'caller_edits', 'caller_administers', 'may_share', 'may_use_workspace', 'current_principal', 'caller_role', 'default_tenant')
            and (provolatile <> 's' or proparallel <> 's')",
     )
     .await;
@@ -752,8 +783,28 @@ pub async fn closed_sets_are_those_of_the_enums(world: &World) {
             PlanTier::ALL.iter().map(ToString::to_string).collect(),
         ),
         (
+            "outbox_status",
+            mail::Status::ALL.iter().map(ToString::to_string).collect(),
+        ),
+        (
+            "jobs_kind",
+            jobs::Kind::ALL.iter().map(ToString::to_string).collect(),
+        ),
+        (
             "tenants_status",
             Status::ALL.iter().map(ToString::to_string).collect(),
+        ),
+        (
+            "tenant_members_role",
+            Role::ALL.iter().map(ToString::to_string).collect(),
+        ),
+        (
+            "invitations_role",
+            Role::ALL.iter().map(ToString::to_string).collect(),
+        ),
+        (
+            "user_project_roles_role",
+            ProjectRole::ALL.iter().map(ToString::to_string).collect(),
         ),
     ] {
         let check = allowed(

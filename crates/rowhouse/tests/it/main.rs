@@ -6,13 +6,17 @@ mod attacks;
 mod catalogue;
 mod chinook;
 mod docs;
+mod doctor;
 mod embedded;
 mod isolation;
 mod keys;
+mod mail;
+mod people;
 mod plans;
 mod pool;
 mod probe;
 mod resources;
+mod rights;
 mod schema;
 mod tables;
 mod wall;
@@ -21,13 +25,15 @@ mod world;
 /// Each check is also a mutant's killer, found by its name.
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let files: [&[(&str, attacks::Check)]; 7] = [
+    let files: [&[(&str, attacks::Check)]; 9] = [
         attacks::a_wall::CHECKS,
         attacks::b_ways_around::CHECKS,
         attacks::c_context::CHECKS,
         attacks::d_keys::CHECKS,
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
+        mail::CHECKS,
+        people::CHECKS,
         wall::CHECKS,
     ];
     let mut names = std::collections::BTreeSet::new();

@@ -8,6 +8,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::attempts::{OTHER, said};
 use super::facts::Target;
+use super::rows::NO_RIGHT;
 use super::stage::{Answer, ident, literal, refused, say};
 use super::{Attack, Attempt, Operation, Options, Path, Prober, Verdict};
 use crate::connect::{Secret, single};
@@ -112,6 +113,9 @@ impl Prober {
                         "no row is in it that is not planted".into(),
                     )
                 }
+            }
+            Answer::Refused(refusal) if refusal.message.starts_with("permission denied") => {
+                (Verdict::NotTried, NO_RIGHT.into())
             }
             Answer::Refused(refusal) if was_read => (Verdict::Held, said(&refusal)),
             Answer::Refused(refusal) => (

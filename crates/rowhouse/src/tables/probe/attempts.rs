@@ -837,17 +837,17 @@ impl Aim {
         let rewrite =
             |found: &str| format!("update {object} set {writable} = {writable} where {found}");
         // Whoever reads a column to find the row has what is written checked as a reader, too: so this one reads none.
-        let blind = |tenant_after: &str| {
+        let blind = |column: &str, after: &str| {
             format!(
                 "declare rowhouse_move cursor for select from {object} where {own}; move in rowhouse_move; \
-                 update {object} set {tenant} = {tenant_after} where current of rowhouse_move"
+                 update {object} set {column} = {after} where current of rowhouse_move"
             )
         };
         vec![
             shot(
                 Operation::Move,
-                blind(&self.tenants[OTHER]),
-                Some((blind(&self.tenants[OWN]), OWN)),
+                blind(tenant, &self.tenants[OTHER]),
+                Some((blind(writable, writable), OWN)),
                 ONLY_OTHER,
             ),
             shot(

@@ -8,30 +8,9 @@ use serde::Deserialize;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+use super::super::doctor::{MAYBE_TENANT_COLUMNS, TENANT_COLUMNS};
 use super::Options;
 use crate::error::{Error, Result};
-
-/// Columns that hold a tenant wherever they stand, the likeliest first.
-const TENANT_COLUMNS: &[&str] = &[
-    "tenant_id",
-    "tenant",
-    "org_id",
-    "organization_id",
-    "organisation_id",
-    "account_id",
-];
-/// Columns that often hold something else: these count where a policy of the database asks for one of that name.
-const MAYBE_TENANT_COLUMNS: &[&str] = &[
-    "company_id",
-    "workspace_id",
-    "customer_id",
-    "client_id",
-    "team_id",
-    "site_id",
-    "school_id",
-    "shop_id",
-    "store_id",
-];
 
 /// A table to probe.
 #[derive(Clone, Debug)]

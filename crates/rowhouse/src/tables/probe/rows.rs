@@ -609,7 +609,13 @@ fn candidates(table: &Table, column: &Column) -> Vec<Option<String>> {
         ],
         "N" => &["1", "0", "10", "100", "-1"],
         "B" => &["false", "true"],
-        "D" => &["now()", "'2000-01-01'", "'2100-01-01'"],
+        "D" => &[
+            "now()",
+            "now() + interval '1 hour'",
+            "now() - interval '1 hour'",
+            "'2000-01-01'",
+            "'2100-01-01'",
+        ],
         _ if matches!(column.base.as_str(), "json" | "jsonb") => {
             &["'{}'", "'[]'", "'\"a\"'", "'1'"]
         }
@@ -648,7 +654,14 @@ fn out_of(check: &Check, column: &Column) -> Vec<String> {
         }
     }
     match column.category.as_str() {
-        "S" | "D" => found.extend(texts.iter().map(|text| literal(text))),
+        "S" => found.extend(texts.iter().map(|text| literal(text))),
+        // Not the lengths of time that stand beside them.
+        "D" => found.extend(
+            texts
+                .iter()
+                .filter(|text| text.chars().filter(|c| *c == '-').count() >= 2)
+                .map(|text| literal(text)),
+        ),
         "N" => {
             found.extend(numbers.iter().cloned());
             let beyond = numbers

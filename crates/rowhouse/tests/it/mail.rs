@@ -1,0 +1,395 @@
+//! The outbox: who may queue a mail, who reads it, and what becomes of it when workers fall and compete.
+
+use std::time::Duration;
+
+use rowhouse::ids::UserId;
+use rowhouse::jobs::{self, Job, Kind};
+use rowhouse::mail::{self, Mail, Taken};
+use rowhouse::tenants::{self, Status};
+use rowhouse::{Context, Error, members, users};
+
+use crate::attacks::{
+    allowed, alpha, as_login, attacker, checks, enter, is_refused, refused, sees,
+};
+use crate::world::World;
+
+checks![
+    nobody_inside_reads_a_mail,
+    owners_admins_and_the_platform_queue,
+    a_removed_admin_queues_nothing,
+    a_mail_is_one_address_and_one_line_of_subject,
+    a_job_says_where_to_look_and_nothing_else,
+    a_mail_is_taken_by_one_at_a_time,
+    who_comes_too_late_notes_nothing,
+    the_text_is_gone_when_nothing_is_left_to_do,
+    mail_of_a_suspended_tenant_waits,
+    a_mail_of_what_was_undone_is_not_sent,
+];
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn mail(to: &str) -> Mail {
+    Mail {
+        to: to.into(),
+        subject: "An invitation to alpha".into(),
+        text: "Come in: https://example.com/?token=inv_secret\n".into(),
+    }
+}
+
+/// A mail that alpha's owner queued.
+async fn queued(world: &World) {
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    mail::queue(&mut tx, mail("eve@example.com")).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn claim(world: &World, lease: Duration) -> Option<Job> {
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let job = jobs::claim(&mut tx, Kind::Mail, lease).await.unwrap();
+    tx.commit().await.unwrap();
+    job
+}
+
+/// What a worker does before it sends.
+async fn take(world: &World, lease: Duration) -> Option<Taken> {
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let job = jobs::claim(&mut tx, Kind::Mail, lease).await.unwrap()?;
+    let mut tx = tx.inside(job.tenant).await.unwrap();
+    let taken = mail::take(&mut tx, job).await.unwrap();
+    tx.commit().await.unwrap();
+    taken
+}
+
+async fn add_member(world: &World, role: members::Role) -> UserId {
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let user = users::create(&mut tx, &format!("{role}@example.com"), "Somebody")
+        .await
+        .unwrap();
+    members::add(&mut tx, &world.alpha.context(), user.id, role)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    user.id
+}
+
+pub async fn nobody_inside_reads_a_mail(world: &World) {
+    queued(world).await;
+    let a = attacker(world).await;
+    for sql in [
+        "table rowhouse.outbox",
+        "select id from rowhouse.outbox",
+        "select count(*) from rowhouse.outbox",
+        "update rowhouse.outbox set subject = 'x'",
+        "delete from rowhouse.outbox",
+        "insert into rowhouse.outbox (id, recipient, subject, text) values (gen_random_uuid(), 'a@b.example', 's', 't') returning text",
+        "table rowhouse.jobs",
+        "insert into rowhouse.jobs (tenant_id, kind, id, due_at) values (rowhouse.current_tenant(), 'mail', gen_random_uuid(), now())",
+    ] {
+        refused(&a, sql, "42501").await;
+    }
+    // With a right to the table, its policies still show nothing.
+    let root = world.superuser().await;
+    root.batch_execute("grant select on rowhouse.outbox to rowhouse_app")
+        .await
+        .unwrap();
+    sees(&a, "select count(*) from rowhouse.outbox", &["0"]).await;
+    // And the platform sees it inside this tenant, in no other, and not from outside.
+    let p = as_login(world, "test_platform").await;
+    for (tenant, found) in [(&world.alpha, "1"), (&world.beta, "0")] {
+        let mut tx = world.house.begin_system(tenant.id).await.unwrap();
+        let row = tx
+            .one("select count(*)::text from rowhouse.outbox", &[])
+            .await
+            .unwrap();
+        assert_eq!(row.get::<_, &str>(0), found, "HOLE: {}", tenant.slug);
+    }
+    refused(&p, "table rowhouse.outbox", "RH001").await;
+    refused(&p, "delete from rowhouse.outbox", "42501").await;
+}
+
+pub async fn owners_admins_and_the_platform_queue(world: &World) {
+    let admin = add_member(world, members::Role::Admin).await;
+    let member = add_member(world, members::Role::Member).await;
+    let viewer = add_member(world, members::Role::Viewer).await;
+    let into_alpha = |user| Context::user(world.alpha.id, user);
+    for (context, code) in [
+        (world.alpha.context(), None),
+        (into_alpha(admin), None),
+        (into_alpha(member), Some("not-permitted")),
+        (into_alpha(viewer), Some("not-permitted")),
+        (Context::tenant(world.alpha.id), Some("not-permitted")),
+        (world.alpha.context().read_only(), Some("read-only")),
+        (
+            Context::user(world.alpha.id, world.beta.owner),
+            Some("not-a-member"),
+        ),
+    ] {
+        let mut tx = world.house.begin(&context).await.unwrap();
+        let queued = mail::queue(&mut tx, mail("eve@example.com")).await;
+        match code {
+            None => {
+                assert!(queued.is_ok(), "HOLE: refused what is allowed: {queued:?}");
+                tx.commit().await.unwrap();
+            }
+            Some(code) => is_refused(queued, code),
+        }
+    }
+    let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+    let queued = mail::queue(&mut tx, mail("eve@example.com")).await;
+    assert!(queued.is_ok(), "HOLE: refused what is allowed: {queued:?}");
+    tx.commit().await.unwrap();
+    sees(
+        &world.superuser().await,
+        "select count(*) from rowhouse.outbox o join rowhouse.jobs j using (tenant_id, id)",
+        &["3"],
+    )
+    .await;
+    // Nor for another tenant.
+    let theirs = world.beta.id.uuid();
+    refused(
+        &attacker(world).await,
+        &format!("insert into rowhouse.outbox (tenant_id, id, recipient, subject, text) values ('{theirs}', gen_random_uuid(), 'a@b.example', 's', 't')"),
+        "42501",
+    )
+    .await;
+}
+
+pub async fn a_removed_admin_queues_nothing(world: &World) {
+    const QUEUE: &str = "insert into rowhouse.outbox (id, recipient, subject, text) values (gen_random_uuid(), 'eve@example.com', 's', 't')";
+    let admin = add_member(world, members::Role::Admin).await;
+    let a = world.app().await;
+    enter(&a, world, &Context::user(world.alpha.id, admin)).await;
+    allowed(&a, QUEUE).await;
+    a.batch_execute("rollback").await.unwrap();
+    enter(&a, world, &Context::user(world.alpha.id, admin)).await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    members::remove(&mut tx, admin).await.unwrap();
+    tx.commit().await.unwrap();
+    refused(&a, QUEUE, "RH005").await;
+}
+
+pub async fn a_mail_is_one_address_and_one_line_of_subject(world: &World) {
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    for to in [
+        "",
+        "eve",
+        "eve@",
+        "@example.com",
+        "eve@example.com\r\nBcc: all@example.com",
+        "eve@example.com\nX: y",
+        "eve@example.com,mallory@example.com",
+        "Eve <eve@example.com>",
+        "\"Eve\" eve@example.com",
+        "eve@example.com (Eve)",
+        "friends:eve@example.com;",
+        "eve\u{202e}@example.com",
+        "eve@example.com\0",
+        &format!("{}@example.com", "e".repeat(250)),
+    ] {
+        is_refused(mail::queue(&mut tx, mail(to)).await, "invalid");
+    }
+    for subject in [
+        "",
+        "x\r\nBcc: all@example.com",
+        "x\ny",
+        "x\0",
+        &"x".repeat(501),
+    ] {
+        let mail = Mail {
+            subject: subject.into(),
+            ..mail("eve@example.com")
+        };
+        is_refused(mail::queue(&mut tx, mail).await, "invalid");
+    }
+    for text in ["x\0", "x\x1b[2J", &"x".repeat(100_001)] {
+        let mail = Mail {
+            text: text.into(),
+            ..mail("eve@example.com")
+        };
+        is_refused(mail::queue(&mut tx, mail).await, "invalid");
+    }
+    for to in [
+        "eve@example.com",
+        "eve+walls@example.com",
+        "用户@例子.example",
+    ] {
+        let queued = mail::queue(&mut tx, mail(to)).await;
+        assert!(
+            queued.is_ok(),
+            "HOLE: refused what is allowed: {to} {queued:?}"
+        );
+    }
+    let subject = Mail {
+        subject: "Приглашение für ALPHA".into(),
+        ..mail("eve@example.com")
+    };
+    mail::queue(&mut tx, subject).await.unwrap();
+    tx.commit().await.unwrap();
+    // Whoever writes the row himself meets the same.
+    let a = attacker(world).await;
+    let row = |to: &str, subject: &str| {
+        format!(
+            "insert into rowhouse.outbox (id, recipient, subject, text) values (gen_random_uuid(), {to}, {subject}, 't')"
+        )
+    };
+    for to in [
+        "''",
+        "'eve'",
+        r"E'eve@example.com\r\nBcc: all@example.com'",
+        r"E'eve@example.com\nX: y'",
+        "'eve@example.com,mallory@example.com'",
+        "'Eve <eve@example.com>'",
+        "repeat('e', 250) || '@example.com'",
+    ] {
+        refused(&a, &row(to, "'s'"), "23514").await;
+    }
+    for subject in ["''", r"E's\r\nBcc: all@example.com'", r"E's\nX: y'"] {
+        refused(&a, &row("'eve@example.com'", subject), "23514").await;
+    }
+    allowed(&a, &row("'eve@example.com'", "'s'")).await;
+}
+
+pub async fn a_job_says_where_to_look_and_nothing_else(world: &World) {
+    const JOBS: &str = "select tenant_id, kind from rowhouse.jobs";
+    let p = as_login(world, "test_platform").await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    mail::queue(&mut tx, mail("eve@example.com")).await.unwrap();
+    tx.rollback().await;
+    sees(&p, JOBS, &[]).await;
+    queued(world).await;
+    sees(&p, JOBS, &[&format!("{}|mail", alpha(world))]).await;
+    sees(
+        &world.superuser().await,
+        "select string_agg(attname, ' ' order by attnum) from pg_attribute where attrelid = 'rowhouse.jobs'::regclass and attnum > 0",
+        &["tenant_id kind id due_at created_at updated_at"],
+    )
+    .await;
+    refused(
+        &p,
+        "insert into rowhouse.jobs (tenant_id, kind, id, due_at) values (gen_random_uuid(), 'mail', gen_random_uuid(), now())",
+        "42501",
+    )
+    .await;
+}
+
+pub async fn a_mail_is_taken_by_one_at_a_time(world: &World) {
+    for _ in 0..20 {
+        queued(world).await;
+    }
+    let hand = async || {
+        let mut taken = Vec::new();
+        while let Some(mine) = take(world, MINUTE).await {
+            taken.push(mine.id);
+        }
+        taken
+    };
+    let (mut one, other) = tokio::join!(hand(), hand());
+    assert!(
+        !one.is_empty() && !other.is_empty(),
+        "neither waits for the other"
+    );
+    one.extend(other);
+    one.sort();
+    one.dedup();
+    assert_eq!(one.len(), 20, "HOLE: taken twice, or not at all");
+}
+
+pub async fn who_comes_too_late_notes_nothing(world: &World) {
+    queued(world).await;
+    let late = take(world, Duration::ZERO).await.unwrap();
+    let second = take(world, MINUTE).await;
+    let second = second.expect("HOLE: what a worker that fell had taken is not taken again");
+    assert_eq!(
+        (late.attempt, second.attempt, late.id),
+        (1, 2, second.id),
+        "the same mail"
+    );
+    let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+    let notes = [
+        mail::sent(&mut tx, &late).await.unwrap(),
+        mail::failed(&mut tx, &late, "x", None).await.unwrap(),
+        mail::failed(&mut tx, &late, "x", Some(Duration::ZERO))
+            .await
+            .unwrap(),
+    ];
+    assert_eq!(
+        notes, [false; 3],
+        "HOLE: noted over the head of whom it is with"
+    );
+    assert!(mail::sent(&mut tx, &second).await.unwrap());
+    assert!(
+        !mail::sent(&mut tx, &second).await.unwrap(),
+        "HOLE: sent twice"
+    );
+    tx.commit().await.unwrap();
+    assert!(claim(world, MINUTE).await.is_none(), "HOLE: sent again");
+}
+
+pub async fn the_text_is_gone_when_nothing_is_left_to_do(world: &World) {
+    const OUTBOX: &str =
+        "select status, attempts, text is null, last_error, sent_at is null from rowhouse.outbox";
+    let root = world.superuser().await;
+    for (for_good, row) in [(false, "sent|2|t|null|f"), (true, "failed|2|t|no|t")] {
+        root.batch_execute("delete from rowhouse.outbox")
+            .await
+            .unwrap();
+        queued(world).await;
+        let taken = take(world, MINUTE).await.unwrap();
+        assert_eq!(taken.mail.to, "eve@example.com");
+        assert!(taken.mail.text.contains("inv_secret"));
+        assert!(
+            !format!("{taken:?}").contains("eve"),
+            "HOLE: a mail that prints"
+        );
+        let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+        mail::failed(&mut tx, &taken, "not now", Some(Duration::ZERO))
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        sees(&root, OUTBOX, &["queued|1|f|not now|t"]).await;
+        let again = take(world, MINUTE).await.unwrap();
+        let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+        if for_good {
+            mail::failed(&mut tx, &again, "no", None).await.unwrap();
+        } else {
+            mail::sent(&mut tx, &again).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        sees(&root, OUTBOX, &[row]).await;
+        sees(&root, "table rowhouse.jobs", &[]).await;
+    }
+    sees(
+        &root,
+        "select action, detail - 'operator' from rowhouse.audit_log where action like 'mails.%' order by created_at",
+        &["mails.send|{\"attempts\": 2}", "mails.fail|{\"attempts\": 2}"],
+    )
+    .await;
+}
+
+pub async fn mail_of_a_suspended_tenant_waits(world: &World) {
+    queued(world).await;
+    let set = async |status| {
+        let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+        tenants::set_status(&mut tx, status, None).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    set(Status::Suspended).await;
+    assert!(claim(world, MINUTE).await.is_none(), "HOLE: it is closed");
+    set(Status::Active).await;
+    assert!(claim(world, MINUTE).await.is_some());
+}
+
+pub async fn a_mail_of_what_was_undone_is_not_sent(world: &World) {
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let undone = tx
+        .attempt(async |tx| {
+            mail::queue(tx, mail("eve@example.com")).await?;
+            Err::<(), _>(Error::Changed)
+        })
+        .await;
+    assert!(matches!(undone, Err(Error::Changed)));
+    tx.commit().await.unwrap();
+    assert!(claim(world, MINUTE).await.is_none(), "HOLE: it was undone");
+    queued(world).await;
+    assert!(claim(world, MINUTE).await.is_some());
+}
