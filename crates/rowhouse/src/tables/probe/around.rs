@@ -6,9 +6,10 @@
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::attempts::{OTHER, said};
+use super::aim::OTHER;
 use super::facts::Target;
 use super::rows::NO_RIGHT;
+use super::shoot::said;
 use super::stage::{Answer, ident, literal, refused, say};
 use super::{Attack, Attempt, Operation, Options, Path, Prober, Verdict};
 use crate::connect::{Secret, single};

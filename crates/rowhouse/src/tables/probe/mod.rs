@@ -6,15 +6,18 @@
 //! Invariants: nothing is committed but the line of history; an attempt counts only when the same statement works for the
 //! tenant whose rows it is after; no row of anybody else's is written or locked for writing.
 //!
-//! `facts.rs` reads the catalogue, `rows.rs` makes up rows, `stage.rs` is who acts, `attempts.rs` attacks a table,
-//! `ways.rs` what leads around it, `around.rs` what belongs to no table, `history.rs` keeps what was found.
+//! `facts.rs` reads the catalogue, `rows.rs` makes up rows out of `values.rs`, `stage.rs` is who acts, `attempts.rs`,
+//! `aim.rs` and `shoot.rs` attack a table, `ways.rs` what leads around it, `around.rs` what belongs to no table, `history.rs` keeps what was found.
 
+mod aim;
 mod around;
 mod attempts;
 mod facts;
 mod history;
 mod rows;
+mod shoot;
 mod stage;
+mod values;
 mod ways;
 
 use std::collections::BTreeMap;

@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::facts::{Check, Column, Facts, Reference, Table, Target};
+use super::facts::{Column, Facts, Reference, Table, Target};
 use super::stage::{Answer, Refusal, Stage, literal};
+use super::values::candidates;
 use crate::error::Result;
 
 /// A row of one of the tenants.
@@ -59,7 +60,7 @@ pub(super) struct Wish<'a> {
 
 pub(super) const NO_RIGHT: &str = "the login has no right to do it to its own rows either";
 const TRIES: usize = 40;
-const DEPTH: usize = 8;
+const DEPTH: usize = 32;
 
 impl Rows {
     pub fn new(facts: Facts, targets: &[Target], nonce: u32) -> Self {
@@ -112,7 +113,13 @@ impl Rows {
             return Ok(Ok(()));
         }
         let table = self.facts.table(&stage.client, oid).await?;
-        if path.contains(&oid) || path.len() >= DEPTH {
+        if path.len() >= DEPTH {
+            return Ok(Err(format!(
+                "{} needs rows of too many other tables",
+                table.name
+            )));
+        }
+        if path.contains(&oid) {
             return Ok(Err(format!("{} refers to itself in a circle", table.name)));
         }
         if let Some(trigger) = table.reaches_out() {
@@ -581,137 +588,6 @@ fn next(learned: &mut Learned, table: &Table, columns: &[i16]) -> bool {
     false
 }
 
-/// Values to try, the likeliest first: those that a CHECK lists, then those of the type. `None`: one of the row's own. In
-/// a key, that comes first.
-fn candidates(table: &Table, column: &Column) -> Vec<Option<String>> {
-    if let Some(labels) = &column.labels {
-        return labels.iter().map(|label| Some(literal(label))).collect();
-    }
-    let mut found = Vec::new();
-    for check in table
-        .checks
-        .iter()
-        .chain(&table.domain_checks)
-        .filter(|check| check.columns.contains(&column.number))
-    {
-        found.extend(out_of(check, column).into_iter().map(Some));
-    }
-    let of_type: &[&str] = match column.category.as_str() {
-        "S" => &[
-            "'a'",
-            "'A'",
-            "'canary@canary.invalid'",
-            "'https://canary.invalid/'",
-            "'0'",
-            "'EUR'",
-            "'+10000000000'",
-            "''",
-        ],
-        "N" => &["1", "0", "10", "100", "-1"],
-        "B" => &["false", "true"],
-        "D" => &[
-            "now()",
-            "now() + interval '1 hour'",
-            "now() - interval '1 hour'",
-            "'2000-01-01'",
-            "'2100-01-01'",
-        ],
-        _ if matches!(column.base.as_str(), "json" | "jsonb") => {
-            &["'{}'", "'[]'", "'\"a\"'", "'1'"]
-        }
-        _ => &[],
-    };
-    let in_key = table
-        .keys
-        .iter()
-        .any(|key| key.columns.contains(&column.number));
-    let is_open = found.is_empty() && !matches!(column.category.as_str(), "N" | "B" | "D");
-    if in_key || is_open {
-        found.insert(0, None);
-    } else {
-        found.push(None);
-    }
-    found.extend(of_type.iter().map(|value| Some((*value).to_owned())));
-    found
-}
-
-/// Values that a CHECK names, or of a length that it names.
-fn out_of(check: &Check, column: &Column) -> Vec<String> {
-    let (texts, numbers) = constants(&check.text);
-    let is_text = column.category == "S";
-    let mut found = Vec::new();
-    if column.base == "bytea" || is_text && check.text.contains("length") {
-        for length in numbers
-            .iter()
-            .filter_map(|number| number.parse::<usize>().ok())
-        {
-            let length = length.min(4096);
-            found.push(if column.base == "bytea" {
-                format!("'\\x{}'", "ca".repeat(length))
-            } else {
-                format!("'{}'", "c".repeat(length))
-            });
-        }
-    }
-    match column.category.as_str() {
-        "S" => found.extend(texts.iter().map(|text| literal(text))),
-        // Not the lengths of time that stand beside them.
-        "D" => found.extend(
-            texts
-                .iter()
-                .filter(|text| text.chars().filter(|c| *c == '-').count() >= 2)
-                .map(|text| literal(text)),
-        ),
-        "N" => {
-            found.extend(numbers.iter().cloned());
-            let beyond = numbers
-                .iter()
-                .filter_map(|number| number.parse::<i64>().ok())
-                .map(|number| (number + 1).to_string());
-            found.extend(beyond);
-        }
-        _ => {}
-    }
-    found
-}
-
-/// Constants of a CHECK's text: those in quotes, and numbers.
-fn constants(check: &str) -> (Vec<String>, Vec<String>) {
-    let (mut texts, mut numbers) = (Vec::new(), Vec::new());
-    let mut rest = check;
-    while let Some(place) = rest.find(|c: char| c == '\'' || c.is_ascii_digit()) {
-        let before = rest[..place].chars().next_back();
-        rest = &rest[place..];
-        if let Some(quoted) = rest.strip_prefix('\'') {
-            let mut text = String::new();
-            let mut left = quoted;
-            while let Some(end) = left.find('\'') {
-                text.push_str(&left[..end]);
-                left = &left[end + 1..];
-                match left.strip_prefix('\'') {
-                    Some(more) => {
-                        text.push('\'');
-                        left = more;
-                    }
-                    None => break,
-                }
-            }
-            texts.push(text);
-            rest = left;
-        } else {
-            let end = rest
-                .find(|c: char| !c.is_ascii_digit() && c != '.')
-                .unwrap_or(rest.len());
-            // Not the digits of a name.
-            if !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '"') {
-                numbers.push(rest[..end].to_owned());
-            }
-            rest = &rest[end..];
-        }
-    }
-    (texts, numbers)
-}
-
 /// `insert into .. values ..`
 pub(super) fn insert(table: &Table, values: &Values) -> String {
     if values.is_empty() {
@@ -740,18 +616,4 @@ pub(super) fn outside(table: &str, function: &str) -> String {
     format!(
         "a trigger of {table} calls {function}, which reaches outside: no rollback would undo it"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn constants_of_a_check_are_found() {
-        let check =
-            "CHECK ((kind = ANY (ARRAY['it''s'::text, 'b'::text])) AND (length(col1) >= 12))";
-        let (texts, numbers) = constants(check);
-        assert_eq!(texts, ["it's", "b"]);
-        assert_eq!(numbers, ["12"]);
-    }
 }

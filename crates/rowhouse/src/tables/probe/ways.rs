@@ -2,7 +2,7 @@
 //!
 //! What they show is recognised by the tenant's id in some column, or by a value that only the other side's own row has.
 
-use super::attempts::{EVERY, NOT_LEFTOVER, ONLY_OTHER, OTHER, OWN, Shot};
+use super::aim::{EVERY, NOT_LEFTOVER, ONLY_OTHER, OTHER, OWN, Shot};
 use super::facts::{Table, Target, Way};
 use super::rows::Slot;
 use super::stage::{ident, literal};
