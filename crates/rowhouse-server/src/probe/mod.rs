@@ -32,6 +32,9 @@ pub struct Arguments {
     /// The most that all of it may take; what is left then is not tried
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     limit: u64,
+    /// Milliseconds to rest after each table, for the load beside it
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    pause: u64,
     /// Do not call functions that run with their owner's rights
     #[arg(long)]
     no_functions: bool,
@@ -208,6 +211,7 @@ async fn options(place: &Place, settings: &Settings, arguments: &Arguments) -> R
         tables: arguments.tables.clone(),
         functions: !arguments.no_functions,
         limit: Duration::from_secs(arguments.limit),
+        pause: Duration::from_millis(arguments.pause),
         ..Options::new(login)
     })
 }

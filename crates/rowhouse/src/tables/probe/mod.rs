@@ -218,6 +218,8 @@ pub struct Options {
     pub limit: Duration,
     /// The most that one statement may take.
     pub statement: Duration,
+    /// Rest after each table, for the load beside it: the probe keeps one core of the server busy.
+    pub pause: Duration,
 }
 
 impl Options {
@@ -233,6 +235,7 @@ impl Options {
             functions: true,
             limit: Duration::from_mins(5),
             statement: Duration::from_secs(5),
+            pause: Duration::ZERO,
         }
     }
 }
@@ -351,6 +354,9 @@ pub async fn run(
     for target in &targets {
         prober.table(target).await?;
         done(&report.take(target, std::mem::take(&mut prober.attempts)));
+        if !options.pause.is_zero() {
+            tokio::time::sleep(options.pause).await;
+        }
     }
     if options.tables.is_empty() {
         for (target, attempts) in around::run(&mut prober, options, &targets).await? {
