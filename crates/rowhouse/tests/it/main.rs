@@ -18,6 +18,7 @@ mod resources;
 mod rights;
 mod schema;
 mod tables;
+mod trail;
 mod wall;
 mod world;
 
