@@ -343,6 +343,27 @@ table rowhouse.principals  -- owner rowhouse_owner, row security, forced
   grant insert, select, update to rowhouse_definer
   grant select to rowhouse_platform
 
+table rowhouse.probes  -- owner rowhouse_owner, row security, forced
+  id uuid not null
+  verdict text not null
+  attempts integer not null
+  leaks integer not null
+  not_tried integer not null
+  seconds double precision not null
+  catalogue_hash text not null
+  server_version text not null
+  detail jsonb not null default '{}'::jsonb
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint probes_verdict CHECK ((verdict = ANY (ARRAY['held'::text, 'leak'::text])))
+  constraint probes_pkey PRIMARY KEY (id)
+  INDEX probes_by_age btree (created_at DESC, id DESC)
+  policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
+      using true
+      check true
+  trigger touch -> rowhouse_private.touch
+  grant select to rowhouse_platform
+
 table rowhouse.projects  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
   id uuid not null

@@ -35,6 +35,7 @@ pub struct Settings {
     pub body_limit: usize,
     pub timeout: u32,
     pub concurrency: usize,
+    pub probe_every: u64,
 }
 
 impl Settings {

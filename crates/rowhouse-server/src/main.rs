@@ -27,6 +27,7 @@ mod openapi;
 mod output;
 mod page;
 mod ping;
+mod probe;
 mod resources;
 mod router;
 mod seed;
@@ -77,6 +78,9 @@ enum Command {
         /// Port of the HTTP service
         #[arg(long)]
         port: Option<u16>,
+        /// Probe the wall at this interval, and soon after it was changed (0: never)
+        #[arg(long, value_name = "S")]
+        probe_every: Option<u64>,
     },
     /// Build or complete the wall in a database
     Migrate {
@@ -109,6 +113,8 @@ enum Command {
     Tables(Tables),
     /// Read a database's catalogue, ours or not, and say what is open in its row security
     Doctor(doctor::Arguments),
+    /// Attack the wall of a live database, ours or not, as its own login would, and say what held
+    Probe(Box<probe::Arguments>),
     /// A minute with the wall: two tenants, one query, the attacks and how they end
     Tour,
     /// Print a ticket, for `select rowhouse.enter('..')` in any client, or as a bearer of the HTTP service
@@ -208,7 +214,7 @@ fn main() -> ExitCode {
     let json = cli.json;
     // Its 1 says that something was found.
     let not_done = match cli.command {
-        Command::Doctor(_) => ExitCode::from(2),
+        Command::Doctor(_) | Command::Probe(_) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
     };
     match start(cli) {
@@ -238,8 +244,19 @@ fn start(cli: Cli) -> Result<ExitCode> {
     // A command's last word is its error; only a service has a log to be read.
     let service = matches!(cli.command, Command::Up { .. } | Command::Serve { .. });
     logs::start(if service { &settings.log } else { "off" })?;
-    if let Command::Up { port: Some(port) } | Command::Serve { port: Some(port) } = cli.command {
+    if let Command::Up { port: Some(port) }
+    | Command::Serve {
+        port: Some(port), ..
+    } = cli.command
+    {
         settings.port = port;
+    }
+    if let Command::Serve {
+        probe_every: Some(every),
+        ..
+    } = cli.command
+    {
+        settings.probe_every = every;
     }
     tokio::runtime::Runtime::new()
         .map_err(|error| Error::Config(format!("cannot start: {error}")))?
@@ -250,6 +267,7 @@ async fn run(cli: Cli, settings: Settings) -> Result<ExitCode> {
     let out = Output { json: cli.json };
     match cli.command {
         Command::Doctor(arguments) => doctor::run(&cli.target, &settings, arguments, out).await,
+        Command::Probe(arguments) => probe::run(&cli.target, &settings, *arguments, out).await,
         Command::Audit(command) => command.run(&cli.target, &settings, out).await,
         _ => do_it(cli, settings).await.map(|()| ExitCode::SUCCESS),
     }
@@ -259,7 +277,7 @@ async fn run(cli: Cli, settings: Settings) -> Result<ExitCode> {
 async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
     let (target, out) = (&cli.target, Output { json: cli.json });
     match cli.command {
-        Command::Doctor(_) | Command::Audit(_) => Ok(()), // run
+        Command::Doctor(_) | Command::Probe(_) | Command::Audit(_) => Ok(()), // run
         Command::Up { .. } => {
             settings.take_database(target.database.clone());
             up::run(

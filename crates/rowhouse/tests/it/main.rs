@@ -14,6 +14,7 @@ mod mail;
 mod people;
 mod plans;
 mod pool;
+mod probe;
 mod resources;
 mod rights;
 mod schema;
