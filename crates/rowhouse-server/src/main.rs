@@ -266,23 +266,18 @@ fn start(cli: Cli) -> Result<ExitCode> {
 async fn run(cli: Cli, settings: Settings) -> Result<ExitCode> {
     let out = Output { json: cli.json };
     match cli.command {
-        Command::Doctor(arguments) => {
-            return doctor::run(&cli.target, &settings, arguments, out).await;
-        }
-        Command::Probe(arguments) => {
-            return probe::run(&cli.target, &settings, *arguments, out).await;
-        }
-        _ => {}
+        Command::Doctor(arguments) => doctor::run(&cli.target, &settings, arguments, out).await,
+        Command::Probe(arguments) => probe::run(&cli.target, &settings, *arguments, out).await,
+        Command::Audit(command) => command.run(&cli.target, &settings, out).await,
+        _ => do_it(cli, settings).await.map(|()| ExitCode::SUCCESS),
     }
-    do_it(cli, settings).await?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// The commands that are done, or not.
 async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
     let (target, out) = (&cli.target, Output { json: cli.json });
     match cli.command {
-        Command::Doctor(_) | Command::Probe(_) => Ok(()), // run
+        Command::Doctor(_) | Command::Probe(_) | Command::Audit(_) => Ok(()), // run
         Command::Up { .. } => {
             settings.take_database(target.database.clone());
             up::run(
@@ -300,7 +295,6 @@ async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
         Command::Workspaces(command) => command.run(target, &settings, out).await,
         Command::Access(command) => command.run(target, &settings, out).await,
         Command::Resources(command) => command.run(target, &settings, out).await,
-        Command::Audit(command) => command.run(target, &settings, out).await,
         Command::Openapi => output::line(openapi::document().trim_end()),
         Command::Tables(Tables::Protect {
             tables,

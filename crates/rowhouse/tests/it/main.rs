@@ -19,6 +19,7 @@ mod resources;
 mod rights;
 mod schema;
 mod tables;
+mod trail;
 mod wall;
 mod world;
 
