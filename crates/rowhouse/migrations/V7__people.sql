@@ -237,6 +237,9 @@ declare
   whose uuid;
   context text;
 begin
+  if rowhouse.caller_role() <> 'viewer' then
+    perform rowhouse.writable_tenant();
+  end if;
   select s.user_id into whose from rowhouse.sessions s
   where s.tenant_id = tenant and s.id = session and s.revoked_at is null;
   if not found or (whose is distinct from me and rowhouse.caller_role() <> all ('{owner,admin,system}')) then

@@ -1072,11 +1072,11 @@ pub async fn a_user_switches_by_a_session_only(world: &World) {
         .unwrap();
     is_refused(
         sessions::switch(&world.house, &not_mine, world.beta.id).await,
-        "not-a-member",
+        "not-found",
     );
     is_refused(
         sessions::switch(&world.house, &from, TenantId::new()).await,
-        "not-a-member",
+        "not-found",
     );
     end(world, &here, id).await.unwrap();
     is_refused(
