@@ -192,11 +192,12 @@ impl Tenant {
 
     /// A new member in this role.
     pub fn user(&self, role: Role) -> UserId {
+        let manager = self.manager();
         runtime().block_on(async {
             let mut tx = library().begin_platform().await.unwrap();
             let email = format!("{}@example.com", fresh_slug());
             let user = users::create(&mut tx, &email, "Member").await.unwrap();
-            members::add(&mut tx, &self.manager(), user.id, role)
+            members::add(&mut tx, &manager, user.id, role)
                 .await
                 .unwrap();
             tx.commit().await.unwrap();

@@ -13,6 +13,7 @@ mod idempotency;
 mod keys;
 mod openapi;
 mod pages;
+mod people;
 mod readme;
 mod resources;
 mod same_work;
