@@ -72,6 +72,11 @@ impl Caller {
         })
     }
 
+    /// Where the caller's transactions come from.
+    pub fn house(&self) -> &Rowhouse {
+        &self.house
+    }
+
     /// A transaction inside the caller's tenant. Whether the credential is still good shows at its first statement.
     pub async fn begin(&self) -> rowhouse::Result<TenantTx> {
         let tx = match &self.credential {
@@ -92,6 +97,16 @@ impl Caller {
         match &self.credential {
             Credential::Ticket(ticket) => ticket.claimed_principal().uuid(),
             Credential::Known(context) => context.principal_id().uuid(),
+        }
+    }
+
+    /// Whether the credential was given out by us, so that its holder may be told what is wrong with his request before the
+    /// database says whether it is still good. A ticket that somebody made up would else tell him, by the difference, which
+    /// slug belongs to the id that he wrote into it.
+    async fn is_known(&self) -> rowhouse::Result<bool> {
+        match &self.credential {
+            Credential::Ticket(ticket) => self.house.minted(ticket).await,
+            Credential::Known(_) => Ok(true),
         }
     }
 
@@ -205,7 +220,9 @@ fn bearer(parts: &Parts) -> Result<&str, Problem> {
         (Some(value), None) => value
             .to_str()
             .ok()
-            .and_then(|value| value.strip_prefix("Bearer "))
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
+            .map(|(_, credential)| credential)
             .ok_or_else(Problem::unauthorized),
         _ => Err(Problem::unauthorized()),
     }
@@ -265,6 +282,9 @@ where
         }
         let house = Rowhouse::from_ref(state);
         let caller = Self::holding(bearer(parts)?, &house, RequestId::of(parts)).await?;
+        if !caller.is_known().await? {
+            caller.verify().await?;
+        }
         if let Some(tenant) = tenant_of(parts, state).await? {
             caller.stays_at_home(&tenant).await?;
         }

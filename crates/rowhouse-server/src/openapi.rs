@@ -144,6 +144,7 @@ fn takes_body_of_its_own(path: &str) -> bool {
         || path.ends_with("/teams")
         || path.ends_with("/projects")
         || path.ends_with("/workspaces")
+        || path.contains("/access/")
 }
 
 /// Whether it answers with a page.
@@ -227,6 +228,7 @@ impl Modify for Tags {
             ("projects", "The second wall inside a tenant"),
             ("workspaces", "Where resources lie"),
             ("resources", "Content: for callers inside the tenant only"),
+            ("access", "Who may do what, and why"),
             ("audit", "Who did what"),
             ("service", "The process itself"),
         ];

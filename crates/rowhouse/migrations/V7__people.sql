@@ -80,8 +80,13 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   tenant constant uuid := rowhouse.writable_tenant();
-  caller constant text := rowhouse_private.managed_by_caller(tenant);
+  caller text;
 begin
+  if rowhouse.caller_role() <> all ('{owner,admin,system}') then
+    raise exception 'whom the tenant invites is for its owners and admins to say' using errcode = '42501',
+      schema = 'rowhouse', table = 'invitations', constraint = 'invitations_by_managers';
+  end if;
+  caller := rowhouse_private.managed_by_caller(tenant);
   if caller = 'admin' and invite.role = 'owner' then
     raise exception 'who is an owner of the tenant is for its owners to say' using errcode = '42501',
       schema = 'rowhouse', table = 'invitations', constraint = 'invitations_owner';

@@ -455,11 +455,16 @@ pub async fn authenticate(house: &Rowhouse, secret: &str) -> Result<Context> {
         )
         .await?;
     let hash: Option<String> = rows.first().and_then(|row| row.get(0));
-    if !fits(secret.to_owned(), hash.ok_or(Error::NotAMember)?).await? {
-        return Err(Error::NotAMember);
+    let hash = hash.ok_or(Error::NotAMember)?;
+    // Of many requests with a key that nobody has seen yet, one works it out, and the others find it known.
+    let _turn = house.known_keys().turn().await;
+    if house.known_keys().get(&digest).is_none() {
+        if !fits(secret.to_owned(), hash).await? {
+            return Err(Error::NotAMember);
+        }
+        house.known_keys().insert(digest, tenant, key);
+        note_use(house, &context);
     }
-    house.known_keys().insert(digest, tenant, key);
-    note_use(house, &context);
     Ok(context)
 }
 
@@ -496,7 +501,11 @@ async fn off_the_runtime<T: Send + 'static>(
 
 /// Digests of keys that this process has checked, and what they lead to. Says nothing about whether they are still
 /// valid: that is asked of the database at every transaction.
-pub(crate) struct KnownKeys(std::sync::Mutex<lru::LruCache<[u8; 32], Remembered>>);
+pub(crate) struct KnownKeys {
+    known: std::sync::Mutex<lru::LruCache<[u8; 32], Remembered>>,
+    /// As many hashes at once as there are cores: more would only make each of them slower.
+    turns: tokio::sync::Semaphore,
+}
 
 struct Remembered {
     tenant: TenantId,
@@ -513,11 +522,20 @@ struct Known {
 
 impl KnownKeys {
     pub(crate) fn new() -> Self {
-        Self(std::sync::Mutex::new(lru::LruCache::new(REMEMBERED)))
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            known: std::sync::Mutex::new(lru::LruCache::new(REMEMBERED)),
+            turns: tokio::sync::Semaphore::new(cores),
+        }
+    }
+
+    /// To be held while a key is checked by bcrypt.
+    async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok() // it is never closed
     }
 
     fn get(&self, digest: &[u8; 32]) -> Option<Known> {
-        let mut known = self.0.lock().ok()?;
+        let mut known = self.known.lock().ok()?;
         let known = known.get_mut(digest)?;
         let note_use = known.noted.elapsed() >= NOTE_USE_EVERY;
         if note_use {
@@ -531,7 +549,7 @@ impl KnownKeys {
     }
 
     fn insert(&self, digest: [u8; 32], tenant: TenantId, key: KeyId) {
-        if let Ok(mut known) = self.0.lock() {
+        if let Ok(mut known) = self.known.lock() {
             let noted = Instant::now();
             known.put(digest, Remembered { tenant, key, noted });
         }

@@ -104,8 +104,8 @@ impl Rowhouse {
         sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
-        let connection = self.lease(&self.inner.app).await?;
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
+        let connection = self.lease(&self.inner.app).await?;
         self.in_one_go(connection, ticket, sql, async |lease, statement| {
             Ok(lease.get().query(&statement, params).await?)
         })
@@ -114,8 +114,8 @@ impl Rowhouse {
 
     /// As [`Rowhouse::query`], for a statement without rows; answers how many it touched.
     pub async fn execute(&self, context: &Context, sql: &str, params: Params<'_>) -> Result<u64> {
-        let connection = self.lease(&self.inner.app).await?;
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
+        let connection = self.lease(&self.inner.app).await?;
         self.in_one_go(connection, ticket, sql, async |lease, statement| {
             Ok(lease.get().execute(&statement, params).await?)
         })
@@ -156,12 +156,22 @@ impl Rowhouse {
     }
 
     /// Mints a ticket: for other clients of the database, which then say `select rowhouse.enter(..)` themselves.
+    ///
+    /// Needs a connection where the clock has to be read anew, so it is never called by one who holds one: a pool whose
+    /// borrowers all wait for one more gives nobody anything.
     pub async fn ticket(&self, context: &Context, ttl: Duration) -> Result<Ticket> {
         let (key, now) = self.inner.sealer.reading(&self.inner.app).await?;
         let expires_at = now
             .checked_add(ttl)
             .map_err(|_| Error::invalid("ttl", "must end before the year 10000"))?;
         Ok(Ticket::mint(&key, context, expires_at))
+    }
+
+    /// Whether a ticket was minted under the key that this process mints under. False of a good one, too, that is older than
+    /// the last rotation of the key; only the database knows whether a ticket is good now.
+    pub async fn minted(&self, ticket: &Ticket) -> Result<bool> {
+        let (key, _) = self.inner.sealer.reading(&self.inner.app).await?;
+        Ok(ticket.is_under(&key))
     }
 
     /// Connections that were closed because something was left on them, or because it could not be ruled out.

@@ -2,6 +2,7 @@
 
 #![cfg(test)] // so that clippy sees helpers, too, as tests
 
+mod access;
 mod bad_input;
 mod callers;
 mod commands;
@@ -17,6 +18,7 @@ mod people;
 mod readme;
 mod resources;
 mod same_work;
+mod sockets;
 mod tenants;
 mod two_processes;
 mod up;
