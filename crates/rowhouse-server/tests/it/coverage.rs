@@ -265,9 +265,10 @@ impl Stage {
             && operation.method == "delete"
         {
             let put = call("PUT", &here(operation.path)).by(operator());
-            let put = match operation.path.contains("/projects/") {
-                true => put.json(&json!({ "role": "viewer" })),
-                false => put,
+            let put = if operation.path.contains("/projects/") {
+                put.json(&json!({ "role": "viewer" }))
+            } else {
+                put
             };
             put.gets(204);
         }
@@ -476,9 +477,10 @@ impl Stage {
         if operation.takes("operator") && operation.takes("caller") && !operation.changes() {
             // Who was asked to come in, and who is signed in, a key does not see.
             let people = ["/invitations", "/sessions"];
-            let sees = match people.iter().any(|part| operation.path.contains(part)) {
-                true => &self.admin,
-                false => &self.key,
+            let sees = if people.iter().any(|part| operation.path.contains(part)) {
+                &self.admin
+            } else {
+                &self.key
             };
             let inside = request(operation, &here, subject).by(sees).send();
             self.expect(Probe::Served, operation, &inside, (operation.success(), ""));

@@ -108,14 +108,14 @@ fn in_a_tenant() -> Vec<(&'static str, Answer)> {
         &json!({ "token": token, "name": "Grace Hopper" }),
     );
     accept.gets(201);
-    let owned = Tenant::founded();
-    let owner = owned.user(Role::Owner);
+    let home = Tenant::founded();
+    let owner = home.user(Role::Owner);
     vec![
         ("invitation-over", accept.send()),
         (
             "last-owner",
-            call("DELETE", &owned.path(&format!("/members/{owner}")))
-                .by(&owned.session(owner))
+            call("DELETE", &home.path(&format!("/members/{owner}")))
+                .by(&home.session(owner))
                 .send(),
         ),
         ("invalid", post(&resources, &json!({})).by(&writer).send()),

@@ -380,7 +380,7 @@ fn who_manages_and_who_does_not() {
         at(
             "PATCH",
             &format!("/teams/{team}"),
-            Some(json!({ "name": "Mine" })),
+            Some(json!({ "name": "Ours" })),
         ),
         at("DELETE", &format!("/teams/{team}"), None),
         at("PUT", &format!("/teams/{team}/members/{}", member.id), None),
@@ -606,11 +606,11 @@ fn what_is_another_tenants_is_not_there_in_any_field() {
         (json!({ "name": "W", "team_id": my_team }), "team"),
         (json!({ "name": "W", "owner_id": owner.id }), "personal"),
     ] {
-        let made = post(&home.path("/workspaces"), &mine)
+        let workspace = post(&home.path("/workspaces"), &mine)
             .by(&owner.session)
             .gets(201)
             .json();
-        assert_eq!(made["kind"], kind);
+        assert_eq!(workspace["kind"], kind);
     }
 }
 
