@@ -192,9 +192,9 @@ impl Tenant {
 
     /// A new member in this role.
     pub fn user(&self, role: Role) -> UserId {
-        let manager = self.manager();
+        let (manager, library) = (self.manager(), library());
         runtime().block_on(async {
-            let mut tx = library().begin_platform().await.unwrap();
+            let mut tx = library.begin_platform().await.unwrap();
             let email = format!("{}@example.com", fresh_slug());
             let user = users::create(&mut tx, &email, "Member").await.unwrap();
             members::add(&mut tx, &manager, user.id, role)
@@ -207,9 +207,9 @@ impl Tenant {
 
     /// Token of a session of this user.
     pub fn session(&self, user: UserId) -> String {
-        let context = Context::user(self.typed(), user);
+        let (context, library) = (Context::user(self.typed(), user), library());
         runtime().block_on(async {
-            let mut tx = library().begin_platform().await.unwrap();
+            let mut tx = library.begin_platform().await.unwrap();
             let hour = Duration::from_hours(1);
             let made = sessions::open(&mut tx, &context, hour, None).await.unwrap();
             tx.commit().await.unwrap();
