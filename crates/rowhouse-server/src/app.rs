@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Router};
 use rowhouse::{Error, Result, Rowhouse};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -57,6 +57,7 @@ fn service(house: Rowhouse, settings: &Settings) -> Router {
     };
     router::routes()
         .with_state(house)
+        .layer(Extension(settings.public_url()))
         .layer(RequestBodyLimitLayer::new(settings.body_limit))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(limits, limit))

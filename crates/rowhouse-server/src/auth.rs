@@ -2,7 +2,8 @@
 //! row, since only they give a transaction.
 //!
 //! - [`Operator`]: runs the platform. The registry.
-//! - [`Caller`]: is inside one tenant, by ticket or API key. Its content.
+//! - [`Caller`]: is inside one tenant, by ticket, session or API key. Its content.
+//! - [`Person`]: has a session. What a user does across tenants.
 //! - [`Insider`]: either of the two. The tenant's administration.
 //!
 //! Where the path names a tenant, it has to be the caller's own: any other is answered as one that does not exist, by the
@@ -12,7 +13,10 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use rowhouse::ids::TenantId;
-use rowhouse::{Context, Error, PlatformTx, Rowhouse, TenantTx, Ticket, keys, operators, tenants};
+use rowhouse::sessions::{MadeSession, RequestContext};
+use rowhouse::{
+    Context, Error, PlatformTx, Rowhouse, TenantTx, Ticket, keys, operators, sessions, tenants,
+};
 use uuid::Uuid;
 
 use crate::app::RequestId;
@@ -39,7 +43,7 @@ impl Operator {
     }
 }
 
-/// Whoever holds a ticket (`\x..`) or an API key (`tk_..`): a caller inside one tenant.
+/// Whoever holds a ticket (`\x..`), a session (`ses_..`) or an API key (`tk_..`): a caller inside one tenant.
 pub struct Caller {
     house: Rowhouse,
     request: RequestId,
@@ -48,14 +52,18 @@ pub struct Caller {
 
 enum Credential {
     Ticket(Ticket),
-    Key(Context),
+    /// Of a session or a key.
+    Known(Context),
 }
 
 impl Caller {
     async fn holding(bearer: &str, house: &Rowhouse, request: RequestId) -> Result<Self, Problem> {
         let credential = match bearer.parse() {
             Ok(ticket) => Credential::Ticket(ticket),
-            Err(_) => Credential::Key(keys::authenticate(house, bearer).await?),
+            Err(_) if sessions::is_token(bearer) => {
+                Credential::Known(sessions::authenticate(house, bearer).await?)
+            }
+            Err(_) => Credential::Known(keys::authenticate(house, bearer).await?),
         };
         Ok(Self {
             house: house.clone(),
@@ -73,7 +81,7 @@ impl Caller {
     pub async fn begin(&self) -> rowhouse::Result<TenantTx> {
         let tx = match &self.credential {
             Credential::Ticket(ticket) => self.house.begin_with_ticket(ticket.clone()).await?,
-            Credential::Key(context) => self.house.begin(context).await?,
+            Credential::Known(context) => self.house.begin(context).await?,
         };
         Ok(tx.with_request_id(&self.request.0))
     }
@@ -81,14 +89,14 @@ impl Caller {
     fn tenant(&self) -> TenantId {
         match &self.credential {
             Credential::Ticket(ticket) => ticket.claimed_tenant(),
-            Credential::Key(context) => context.tenant_id(),
+            Credential::Known(context) => context.tenant_id(),
         }
     }
 
     fn principal(&self) -> Uuid {
         match &self.credential {
             Credential::Ticket(ticket) => ticket.claimed_principal().uuid(),
-            Credential::Key(context) => context.principal_id().uuid(),
+            Credential::Known(context) => context.principal_id().uuid(),
         }
     }
 
@@ -98,7 +106,7 @@ impl Caller {
     async fn is_known(&self) -> rowhouse::Result<bool> {
         match &self.credential {
             Credential::Ticket(ticket) => self.house.minted(ticket).await,
-            Credential::Key(_) => Ok(true),
+            Credential::Known(_) => Ok(true),
         }
     }
 
@@ -122,6 +130,33 @@ impl Caller {
         } else {
             self.verify().await?;
             Err(Problem::no_such_tenant())
+        }
+    }
+}
+
+/// Whoever has a session: a user, who may have others elsewhere.
+pub struct Person {
+    house: Rowhouse,
+    context: Context,
+}
+
+impl Person {
+    /// What the user may ask for, in all tenants.
+    pub async fn request_context(&self) -> Result<RequestContext, Problem> {
+        Ok(RequestContext::of_session(&self.house, &self.context).await?)
+    }
+
+    /// A session of the same user in the tenant that the path names. One where the user does not belong is answered as one
+    /// that does not exist, after the same work.
+    pub async fn switch(&self, tenant: &str) -> Result<MadeSession, Problem> {
+        let named = match tenant.parse() {
+            Ok(id) => Some(id),
+            Err(_) => self.house.leads_to(tenant).await?,
+        };
+        let to = named.unwrap_or_else(|| Uuid::nil().into());
+        match sessions::switch(&self.house, &self.context, to).await {
+            Err(Error::NotFound(_)) => Err(Problem::no_such_tenant()),
+            other => Ok(other?),
         }
     }
 }
@@ -274,5 +309,32 @@ where
         Ok(Self::Caller(
             Caller::from_request_parts(parts, state).await?,
         ))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Person
+where
+    Rowhouse: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let token = bearer(parts)?;
+        if !sessions::is_token(token) {
+            if operators::is_token(token) {
+                Operator::from_request_parts(parts, state).await?;
+                return Err(Error::SupportAccessRequired.into());
+            }
+            // Somebody's key or ticket is no person, whatever else it is good for.
+            Caller::holding(token, &Rowhouse::from_ref(state), RequestId::of(parts))
+                .await?
+                .verify()
+                .await?;
+            return Err(Error::NotPermitted("only a session may do this".into()).into());
+        }
+        let house = Rowhouse::from_ref(state);
+        let context = sessions::authenticate(&house, token).await?;
+        let context = context.with_request_id(RequestId::of(parts).0);
+        Ok(Self { house, context })
     }
 }

@@ -8,6 +8,8 @@ use rowhouse::{Error, Result, Secret};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::invitations::api::PublicUrl;
+
 const DEFAULTS: &str = include_str!("../config.default.toml");
 const FILE: &str = "rowhouse.toml";
 const PREFIX: &str = "ROWHOUSE_";
@@ -24,6 +26,7 @@ const OTHERS: &[&str] = &[
 pub struct Settings {
     pub host: std::net::IpAddr,
     pub port: u16,
+    public_url: String,
     database_url: String,
     app_url: String,
     platform_url: String,
@@ -39,6 +42,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Where people reach this service.
+    pub fn public_url(&self) -> PublicUrl {
+        PublicUrl(match self.public_url.trim_end_matches('/') {
+            "" => format!("http://localhost:{}", self.port),
+            given => given.to_owned(),
+        })
+    }
+
     /// Reads them all. `file` must exist when it is named.
     pub fn load(file: Option<&Path>) -> Result<Self> {
         let mut table = parse(DEFAULTS, "the defaults")?;

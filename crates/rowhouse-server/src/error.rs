@@ -58,7 +58,8 @@ pub const REFUSALS: &[Refusal] = &[
     (404, &["not-found"], |body, _, named, _| body || named),
     (405, &["method-not-allowed"], |_, _, _, _| true),
     (408, &["timeout"], |_, _, _, _| true),
-    (409, &["taken"], |body, _, _, _| body),
+    (409, &["taken", "last-owner"], |_, _, _, changes| changes),
+    (410, &["invitation-over"], |_, _, _, changes| changes),
     (412, &["changed"], |_, _, _, changes| changes),
     (413, &["body-too-large"], |_, _, _, _| true),
     (415, &["not-json"], |body, _, _, _| body),
@@ -229,7 +230,8 @@ impl From<Error> for Problem {
             Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Error::Invalid { .. } => StatusCode::BAD_REQUEST,
             Error::NotFound(_) => StatusCode::NOT_FOUND,
-            Error::Taken { .. } => StatusCode::CONFLICT,
+            Error::Taken { .. } | Error::LastOwner => StatusCode::CONFLICT,
+            Error::InvitationOver(_) => StatusCode::GONE,
             Error::NotPlacedHere | Error::PoolExhausted | Error::Connect(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

@@ -21,17 +21,22 @@ mod doctor;
 mod error;
 mod health;
 mod input;
+mod invitations;
 mod keys;
 mod logs;
+mod members;
 mod openapi;
 mod output;
 mod page;
 mod ping;
 mod probe;
+mod projects;
 mod resources;
 mod router;
 mod seed;
+mod sessions;
 mod sockets;
+mod teams;
 mod tenants;
 mod tour;
 mod up;
@@ -96,6 +101,21 @@ enum Command {
     /// A tenant's API keys
     #[command(subcommand)]
     Keys(keys::cli::Command),
+    /// Who belongs to a tenant
+    #[command(subcommand)]
+    Members(members::cli::Command),
+    /// Who is asked to come into a tenant
+    #[command(subcommand)]
+    Invitations(invitations::cli::Command),
+    /// A tenant's teams, and who is in them
+    #[command(subcommand)]
+    Teams(teams::cli::Command),
+    /// A tenant's projects, and who is in them
+    #[command(subcommand)]
+    Projects(projects::cli::Command),
+    /// Who is signed in to a tenant
+    #[command(subcommand)]
+    Sessions(sessions::cli::Command),
     /// Where a tenant's resources lie
     #[command(subcommand)]
     Workspaces(workspaces::cli::Command),
@@ -292,6 +312,11 @@ async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
         Command::Seed => commands::seed(&target.place(&settings)?, &settings, out).await,
         Command::Tenants(command) => command.run(target, &settings, out).await,
         Command::Keys(command) => command.run(target, &settings, out).await,
+        Command::Members(command) => command.run(target, &settings, out).await,
+        Command::Invitations(command) => command.run(target, &settings, out).await,
+        Command::Teams(command) => command.run(target, &settings, out).await,
+        Command::Projects(command) => command.run(target, &settings, out).await,
+        Command::Sessions(command) => command.run(target, &settings, out).await,
         Command::Workspaces(command) => command.run(target, &settings, out).await,
         Command::Access(command) => command.run(target, &settings, out).await,
         Command::Resources(command) => command.run(target, &settings, out).await,

@@ -44,8 +44,9 @@ impl Modify for Common {
             ("operator", "An operator's token: `op_` and 32 characters"),
             (
                 "caller",
-                "An API key (`tk_` and 32 characters), or a ticket (`\\x..`)",
+                "An API key (`tk_` and 32 characters), a session (`ses_` and 32 characters), or a ticket (`\\x..`)",
             ),
+            ("session", "A session: `ses_` and 32 characters"),
         ] {
             let scheme = HttpBuilder::new()
                 .scheme(HttpAuthScheme::Bearer)
@@ -137,6 +138,12 @@ fn takes_body_of_its_own(path: &str) -> bool {
         || path.ends_with("/restore")
         || path.contains("/keys/")
         || path.contains("/acl")
+        || path.contains("/members")
+        || path.contains("/invitations")
+        || path.contains("/sessions")
+        || path.ends_with("/teams")
+        || path.ends_with("/projects")
+        || path.ends_with("/workspaces")
         || path.contains("/access/")
 }
 
@@ -214,6 +221,11 @@ impl Modify for Tags {
         let tags = [
             ("tenants", "The customers: for operators"),
             ("keys", "API keys of a tenant"),
+            ("members", "Who belongs to a tenant"),
+            ("invitations", "How people come into a tenant"),
+            ("sessions", "Who is signed in"),
+            ("teams", "Members who share a right"),
+            ("projects", "The second wall inside a tenant"),
             ("workspaces", "Where resources lie"),
             ("resources", "Content: for callers inside the tenant only"),
             ("access", "Who may do what, and why"),

@@ -8,7 +8,10 @@ use utoipa::OpenApi;
 
 use crate::error::Problem;
 use crate::openapi::{Common, Tags};
-use crate::{access, audit, docs, health, keys, ping, resources, tenants, workspaces};
+use crate::{
+    access, audit, docs, health, invitations, keys, members, ping, projects, resources, sessions,
+    teams, tenants, workspaces,
+};
 
 /// A line of the table is method, path and handler. It becomes a route, and a part of the `OpenAPI` document.
 macro_rules! routes {
@@ -58,8 +61,45 @@ routes! {
     delete "/api/v1/tenants/{tenant}/keys/{key}"                           keys::api::revoke,
     post   "/api/v1/tenants/{tenant}/keys/{key}/reroll"                    keys::api::reroll,
     get    "/api/v1/tenants/{tenant}/workspaces"                           workspaces::api::list,
+    post   "/api/v1/tenants/{tenant}/workspaces"                           workspaces::api::create,
     get    "/api/v1/tenants/{tenant}/workspaces/{workspace}"               workspaces::api::get,
+    patch  "/api/v1/tenants/{tenant}/workspaces/{workspace}"               workspaces::api::update,
+    delete "/api/v1/tenants/{tenant}/workspaces/{workspace}"               workspaces::api::delete,
     get    "/api/v1/tenants/{tenant}/audit"                                audit::api::list,
+
+    get    "/api/v1/tenants/{tenant}/members"                              members::api::list,
+    get    "/api/v1/tenants/{tenant}/members/{user}"                       members::api::get,
+    patch  "/api/v1/tenants/{tenant}/members/{user}"                       members::api::update,
+    delete "/api/v1/tenants/{tenant}/members/{user}"                       members::api::remove,
+    get    "/api/v1/tenants/{tenant}/invitations"                          invitations::api::list,
+    post   "/api/v1/tenants/{tenant}/invitations"                          invitations::api::create,
+    get    "/api/v1/tenants/{tenant}/invitations/{invitation}"             invitations::api::get,
+    delete "/api/v1/tenants/{tenant}/invitations/{invitation}"             invitations::api::revoke,
+    get    "/api/v1/tenants/{tenant}/sessions"                             sessions::api::list,
+    delete "/api/v1/tenants/{tenant}/sessions/{session}"                   sessions::api::revoke,
+    get    "/api/v1/tenants/{tenant}/teams"                                teams::api::list,
+    post   "/api/v1/tenants/{tenant}/teams"                                teams::api::create,
+    get    "/api/v1/tenants/{tenant}/teams/{team}"                         teams::api::get,
+    patch  "/api/v1/tenants/{tenant}/teams/{team}"                         teams::api::update,
+    delete "/api/v1/tenants/{tenant}/teams/{team}"                         teams::api::delete,
+    get    "/api/v1/tenants/{tenant}/teams/{team}/members"                 teams::api::members,
+    put    "/api/v1/tenants/{tenant}/teams/{team}/members/{user}"          teams::api::add_member,
+    delete "/api/v1/tenants/{tenant}/teams/{team}/members/{user}"          teams::api::remove_member,
+    get    "/api/v1/tenants/{tenant}/projects"                             projects::api::list,
+    post   "/api/v1/tenants/{tenant}/projects"                             projects::api::create,
+    get    "/api/v1/tenants/{tenant}/projects/{project}"                   projects::api::get,
+    patch  "/api/v1/tenants/{tenant}/projects/{project}"                   projects::api::update,
+    delete "/api/v1/tenants/{tenant}/projects/{project}"                   projects::api::delete,
+    get    "/api/v1/tenants/{tenant}/projects/{project}/members"           projects::api::members,
+    put    "/api/v1/tenants/{tenant}/projects/{project}/members/{user}"    projects::api::set_role,
+    delete "/api/v1/tenants/{tenant}/projects/{project}/members/{user}"    projects::api::remove_member,
+
+    // Whoever has an invitation's token, by mail
+    post   "/api/v1/invitations/accept"                                    invitations::api::accept,
+
+    // Whoever has a session: what a user does across tenants
+    get    "/api/v1/me"                                                    sessions::api::me,
+    post   "/api/v1/tenants/{tenant}/sessions"                             sessions::api::create,
 
     // Callers inside the tenant: its content
     get    "/_int/tenancy/ping"                                            ping::ping,

@@ -80,8 +80,13 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   tenant constant uuid := rowhouse.writable_tenant();
-  caller constant text := rowhouse_private.managed_by_caller(tenant);
+  caller text;
 begin
+  if rowhouse.caller_role() <> all ('{owner,admin,system}') then
+    raise exception 'whom the tenant invites is for its owners and admins to say' using errcode = '42501',
+      schema = 'rowhouse', table = 'invitations', constraint = 'invitations_by_managers';
+  end if;
+  caller := rowhouse_private.managed_by_caller(tenant);
   if caller = 'admin' and invite.role = 'owner' then
     raise exception 'who is an owner of the tenant is for its owners to say' using errcode = '42501',
       schema = 'rowhouse', table = 'invitations', constraint = 'invitations_owner';
@@ -237,6 +242,9 @@ declare
   whose uuid;
   context text;
 begin
+  if rowhouse.caller_role() <> 'viewer' then
+    perform rowhouse.writable_tenant();
+  end if;
   select s.user_id into whose from rowhouse.sessions s
   where s.tenant_id = tenant and s.id = session and s.revoked_at is null;
   if not found or (whose is distinct from me and rowhouse.caller_role() <> all ('{owner,admin,system}')) then

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::audit::{self, Event};
 use crate::error::{Error, OnConstraint, Result};
@@ -266,7 +267,7 @@ async fn accept_in(
     name: &str,
     request_id: Option<&str>,
 ) -> Result<Accepted> {
-    let session = MadeSession::draft(tx, sessions::LASTS, None).await?;
+    let mut session = MadeSession::draft(tx, Uuid::nil().into(), sessions::LASTS, None).await?;
     let row = tx
         .optional(
             "select tenant_id, user_id from rowhouse.accept_invitation($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -285,9 +286,10 @@ async fn accept_in(
         .on_constraint("tenant_members_pkey", Error::Taken { field: "user" })
         .on_constraint("locator_pkey", Error::Taken { field: "email" })?
         .ok_or(Error::NotFound("invitation"))?;
+    session.tenant = row.get("tenant_id");
     Ok(Accepted {
         user_id: row.get("user_id"),
-        tenant_id: row.get("tenant_id"),
+        tenant_id: session.tenant,
         session,
     })
 }

@@ -123,7 +123,8 @@ fn is_invisible(c: char) -> bool {
         | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
-/// An e-mail address as far as this needs to know: something, one `@`, something with no blanks, at most 254 bytes.
+/// An e-mail address as far as this needs to know: something, one `@`, something with no blanks, at most 254 bytes; letters of
+/// different scripts are not mixed in a part of it.
 pub fn email(field: &'static str, text: &str) -> Result<()> {
     let plausible = text.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && !domain.is_empty() && !domain.contains('@')
@@ -133,6 +134,9 @@ pub fn email(field: &'static str, text: &str) -> Result<()> {
         || text.chars().any(|c| {
             c.is_whitespace() || c.is_control() || is_invisible(c) || "<>,;:\"\\()[]".contains(c)
         })
+        || text
+            .split(['@', '.', '-', '_', '+'])
+            .any(|part| !part.is_single_script())
     {
         return Err(Error::invalid(
             field,

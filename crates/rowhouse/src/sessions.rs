@@ -62,6 +62,8 @@ impl From<&Row> for Session {
 pub struct MadeSession {
     /// Its id.
     pub id: SessionId,
+    /// Where it is good.
+    pub tenant: TenantId,
     /// When it ends by itself.
     pub expires_at: Timestamp,
     /// What opens: `ses_` and 32 characters.
@@ -72,6 +74,7 @@ impl MadeSession {
     /// One that is yet to be written, and ends after this long or, if that is earlier, at `until`.
     pub(crate) async fn draft(
         tx: &mut PlatformTx,
+        tenant: TenantId,
         lasts: Duration,
         until: Option<Timestamp>,
     ) -> Result<Self> {
@@ -89,6 +92,7 @@ impl MadeSession {
             .await?;
         Ok(Self {
             id: SessionId::new(),
+            tenant,
             expires_at: row.get(0),
             secret: tokens::make(PREFIX),
         })
@@ -107,7 +111,7 @@ pub async fn open(
     lasts: Duration,
     until: Option<Timestamp>,
 ) -> Result<MadeSession> {
-    let made = MadeSession::draft(tx, lasts, until).await?;
+    let made = MadeSession::draft(tx, who.tenant_id(), lasts, until).await?;
     let ticket = tx.vouch(who).await?;
     tx.execute(
         "select rowhouse.open_session($1, $2, $3, $4, $5, $6)",
@@ -126,7 +130,7 @@ pub async fn open(
 }
 
 /// Makes a session in another tenant of the user whose session this is, which ends when that one does.
-/// [`Error::NotAMember`] when he is none there, or the session is not good any more.
+/// [`Error::NotFound`] when he is no member there; [`Error::NotAMember`] when the session is not good any more.
 pub async fn switch(house: &Rowhouse, from: &Context, to: TenantId) -> Result<MadeSession> {
     let mut tx = house.begin(&from.clone().read_only()).await?;
     let row = tx
@@ -144,9 +148,14 @@ pub async fn switch(house: &Rowhouse, from: &Context, to: TenantId) -> Result<Ma
     let mut there = Context::user(to, user);
     there.request_id.clone_from(&from.request_id);
     let mut tx = house.begin_platform().await?;
-    let made = open(&mut tx, &there, LASTS, Some(row.get("expires_at"))).await?;
-    tx.commit().await?;
-    Ok(made)
+    match open(&mut tx, &there, LASTS, Some(row.get("expires_at"))).await {
+        Ok(made) => {
+            tx.commit().await?;
+            Ok(made)
+        }
+        Err(Error::NotAMember) => Err(Error::NotFound("tenant")),
+        Err(error) => Err(error),
+    }
 }
 
 const COLUMNS: &str = "id, user_id, expires_at, revoked_at, created_at, updated_at";
@@ -238,6 +247,24 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
+    /// What the holder of a session may ask for. [`Error::NotAMember`] when the session is not good any more.
+    pub async fn of_session(house: &Rowhouse, session: &Context) -> Result<Self> {
+        let user: Option<UserId> = house
+            .query(
+                &session.clone().read_only(),
+                "select rowhouse.current_user_id()",
+                &[],
+            )
+            .await?
+            .first()
+            .and_then(|row| row.get(0));
+        let mut tx = house.begin_platform().await?;
+        let user = user.ok_or(Error::NotAMember)?;
+        let context = Self::resolve(&mut tx, session.tenant_id(), user).await?;
+        tx.commit().await?;
+        Ok(context)
+    }
+
     /// What a user may ask for who asks inside of this tenant. [`Error::NotAMember`] when he may not enter that.
     pub async fn resolve(tx: &mut PlatformTx, tenant: TenantId, user: UserId) -> Result<Self> {
         let memberships = memberships(tx, user).await?;

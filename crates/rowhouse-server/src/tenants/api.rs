@@ -18,7 +18,7 @@ use crate::page::{Listing, Page, paged};
 pub struct TenantPath {
     /// Its id or its slug.
     #[param(example = "acme")]
-    tenant: String,
+    pub tenant: String,
 }
 
 /// Which tenants.

@@ -1,9 +1,10 @@
 //! `rowhouse tenants`: the registry, as whoever works on the server.
 
 use clap::Subcommand;
+use jiff::Timestamp;
 use rowhouse::select::LONGEST_PAGE;
 use rowhouse::tenants::{self, Changes, Filter, Kind, NewTenant, PlanTier, Status, Tenant};
-use rowhouse::{Operator, Result, Rowhouse, TenantTx};
+use rowhouse::{Context, Operator, Result, Rowhouse, TenantTx, users};
 
 use crate::config::Settings;
 use crate::connection::Target;
@@ -137,6 +138,35 @@ pub async fn inside(house: &Rowhouse, tenant: &str) -> Result<TenantTx> {
     let mut tx = house.begin_platform_as(operator()).await?;
     let tenant = tenants::find(&mut tx, tenant).await?;
     tx.inside(tenant.id).await
+}
+
+/// The same, as one of its members, for whom whoever works on the server vouches.
+pub async fn inside_as(house: &Rowhouse, tenant: &str, user: &str) -> Result<TenantTx> {
+    let mut tx = house.begin_platform_as(operator()).await?;
+    let tenant = tenants::find(&mut tx, tenant).await?;
+    let user = match user.parse() {
+        Ok(id) => id,
+        Err(_) => users::by_email(&mut tx, user).await?,
+    };
+    tx.commit().await?;
+    house.begin(&Context::user(tenant.id, user)).await
+}
+
+/// All pages of a list, one after the other.
+pub async fn entire<T, Id>(
+    mut page: impl AsyncFnMut(Option<(Timestamp, Id)>, u16) -> Result<Vec<T>>,
+    place: impl Fn(&T) -> (Timestamp, Id),
+) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let next = page(after, LONGEST_PAGE).await?;
+        let Some(last) = next.last() else {
+            return Ok(all);
+        };
+        after = Some(place(last));
+        all.extend(next);
+    }
 }
 
 async fn set_status(house: &Rowhouse, tenant: &str, status: Status, out: Output) -> Result<()> {

@@ -1,15 +1,16 @@
-//! `/api/v1/tenants/{tenant}/workspaces`.
+//! `/api/v1/tenants/{tenant}/workspaces`: read by whoever is inside, changed by owners and admins.
 
 use axum::Json;
+use axum::http::StatusCode;
 use rowhouse::ids::WorkspaceId;
-use rowhouse::workspaces::{self, Workspace};
+use rowhouse::workspaces::{self, Changes, NewWorkspace, Workspace};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use crate::answer::Answer;
 use crate::auth::Insider;
 use crate::error::Problem;
-use crate::input::{Path, Query};
+use crate::input::{Body, Change, IfMatch, Path, Query};
 use crate::page::{Listing, Page, paged};
 use crate::tenants::api::TenantPath;
 
@@ -71,4 +72,62 @@ pub async fn get(insider: Insider, Path(path): Path<WorkspacePath>) -> Result<An
     let workspace = workspaces::get(&mut tx, path.workspace).await?;
     tx.commit().await?;
     Answer::ok(&workspace)
+}
+
+/// Make a workspace: a member's, a team's, or the whole tenant's.
+#[utoipa::path(
+    post, path = "/api/v1/tenants/{tenant}/workspaces", tag = "workspaces",
+    params(TenantPath),
+    request_body(content = NewWorkspace, example = json!({ "name": "Library" })),
+    responses((status = 201, body = Workspace)),
+    security(("operator" = []), ("caller" = [])),
+)]
+pub async fn create(insider: Insider, change: Change<NewWorkspace>) -> Result<Answer, Problem> {
+    let mut tx = insider.begin().await?;
+    let answer = change
+        .once
+        .answer(&mut tx, async |tx| {
+            Answer::created(&workspaces::create(tx, change.body).await?)
+        })
+        .await?;
+    tx.commit().await?;
+    Ok(answer)
+}
+
+/// Give a workspace another name.
+#[utoipa::path(
+    patch, path = "/api/v1/tenants/{tenant}/workspaces/{workspace}", tag = "workspaces",
+    params(WorkspacePath),
+    request_body(content = Changes, example = json!({ "name": "Archive" })),
+    responses((status = 200, body = Workspace)),
+    security(("operator" = []), ("caller" = [])),
+)]
+pub async fn update(
+    insider: Insider,
+    Path(path): Path<WorkspacePath>,
+    IfMatch(read_at): IfMatch,
+    Body(changes): Body<Changes>,
+) -> Result<Answer, Problem> {
+    let mut tx = insider.begin().await?;
+    let workspace = workspaces::update(&mut tx, path.workspace, &changes, read_at).await?;
+    tx.commit().await?;
+    Answer::ok(&workspace)
+}
+
+/// Delete a workspace. A tenant keeps its last one.
+#[utoipa::path(
+    delete, path = "/api/v1/tenants/{tenant}/workspaces/{workspace}", tag = "workspaces",
+    params(WorkspacePath),
+    responses((status = 204)),
+    security(("operator" = []), ("caller" = [])),
+)]
+pub async fn delete(
+    insider: Insider,
+    Path(path): Path<WorkspacePath>,
+    IfMatch(read_at): IfMatch,
+) -> Result<StatusCode, Problem> {
+    let mut tx = insider.begin().await?;
+    workspaces::delete(&mut tx, path.workspace, read_at).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -177,6 +177,10 @@ fn a_body_that_is_not_the_json_that_was_asked_for_is_refused_everywhere() {
             .replace("{tenant}", &home.slug)
             .replace("{resource}", &missing("res"))
             .replace("{key}", &missing("key"))
+            .replace("{user}", &missing("usr"))
+            .replace("{team}", &missing("team"))
+            .replace("{project}", &missing("prj"))
+            .replace("{workspace}", &missing("wsp"))
             .replace("{principal}", &home.id);
         let by = if operation.takes("operator") {
             operator()

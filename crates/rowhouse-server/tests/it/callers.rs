@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rowhouse::ids::{TenantId, UserId};
+use rowhouse::ids::{InvitationId, TenantId, UserId};
 use rowhouse::members::Role;
-use rowhouse::{Config, Context, Owner, Rowhouse, SealSource, members, users};
+use rowhouse::{Config, Context, Owner, Rowhouse, SealSource, members, sessions, users};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -192,16 +192,45 @@ impl Tenant {
 
     /// A new member in this role.
     pub fn user(&self, role: Role) -> UserId {
+        let (manager, library) = (self.manager(), library());
         runtime().block_on(async {
-            let mut tx = library().begin_platform().await.unwrap();
+            let mut tx = library.begin_platform().await.unwrap();
             let email = format!("{}@example.com", fresh_slug());
             let user = users::create(&mut tx, &email, "Member").await.unwrap();
-            members::add(&mut tx, &self.manager(), user.id, role)
+            members::add(&mut tx, &manager, user.id, role)
                 .await
                 .unwrap();
             tx.commit().await.unwrap();
             user.id
         })
+    }
+
+    /// Token of a session of this user.
+    pub fn session(&self, user: UserId) -> String {
+        let (context, library) = (Context::user(self.typed(), user), library());
+        runtime().block_on(async {
+            let mut tx = library.begin_platform().await.unwrap();
+            let hour = Duration::from_hours(1);
+            let made = sessions::open(&mut tx, &context, hour, None).await.unwrap();
+            tx.commit().await.unwrap();
+            made.secret.reveal().to_owned()
+        })
+    }
+
+    /// Id and token of an invitation by the platform, of which no mail is sent: the database tells nobody a token.
+    pub fn invited(&self, email: &str, role: Role) -> (String, String) {
+        let (id, tenant) = (InvitationId::new(), uuid(&self.id));
+        let token = format!("invite_{}{:016x}", id.uuid().simple(), 7);
+        execute(&format!(
+            "insert into rowhouse.invitations (tenant_id, id, email, role, digest, invited_by, expires_at)
+             select '{tenant}', '{id}', '{email}', '{role}', sha256('{token}'), l.principal_id, now() + interval '1 day'
+             from rowhouse_private.liveness l
+             where l.tenant_id = '{tenant}' and (l.role = 'owner' or l.kind = 'system')
+             order by l.role = 'owner' desc limit 1;
+             insert into rowhouse.locator (kind, digest, tenant_id, id) values ('invitation', sha256('{token}'), '{tenant}', '{id}')",
+            id = id.uuid()
+        ));
+        (id.to_string(), token)
     }
 
     /// Who adds members: an owner, or the platform while there is none.

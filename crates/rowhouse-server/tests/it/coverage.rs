@@ -5,10 +5,12 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rowhouse::members::Role;
 use serde_json::json;
 
 use crate::callers::{
-    Call, Tenant, call, column, get, missing, number, operator, post, text, uuid,
+    Call, Tenant, call, column, execute, fresh_slug, get, missing, number, operator, post, text,
+    uuid,
 };
 use crate::document::{Operation, operations};
 use crate::world::Answer;
@@ -53,6 +55,18 @@ const EXEMPT: &[(&str, &str, Probe, &str)] = &[
         "/_int/tenancy/ping",
         Probe::Stranger,
         "names no tenant: answers with the caller's own, as http.rs shows",
+    ),
+    (
+        "get",
+        "/api/v1/me",
+        Probe::Stranger,
+        "names no tenant: answers with the caller's own, as people.rs shows",
+    ),
+    (
+        "post",
+        "/api/v1/invitations/accept",
+        Probe::Nobody,
+        "for whoever has an invitation's token, of which people.rs shows what else it is refused for",
     ),
 ];
 
@@ -112,7 +126,7 @@ fn the_list_of_exemptions_names_routes_that_are_there() {
         assert!(needed, "{method} {path} needs no exemption from {probe:?}");
         assert!(reason.len() > 20, "{method} {path}: why?");
     }
-    assert!(operations.len() >= 29, "{}", operations.len());
+    assert!(operations.len() >= 61, "{}", operations.len());
 }
 
 #[track_caller]
@@ -135,6 +149,10 @@ struct Stage {
     reader: String,
     stranger: String,
     workspace: String,
+    /// A ticket of one of the home's admins.
+    admin: String,
+    /// A session of one of its members.
+    session: String,
     findings: Vec<(Probe, String)>,
 }
 
@@ -150,6 +168,8 @@ impl Stage {
             reader: home.key(&["read"]).1,
             stranger: other.key(&["read", "write"]).1,
             workspace: text(&workspaces["items"][0]["id"]),
+            admin: home.member(Role::Admin),
+            session: home.session(home.user(Role::Member)),
             home,
             other,
             findings: Vec::new(),
@@ -215,9 +235,20 @@ impl Stage {
         for name in operation.parameters() {
             let value = match name {
                 "tenant" => self.home.slug.clone(),
+                "workspace" if operation.method == "delete" => self.made("/workspaces"),
                 "workspace" => self.workspace.clone(),
                 "key" => self.home.key(&["read", "write"]).0,
                 "principal" => self.home.id.clone(),
+                "user" => self.home.user(Role::Member).to_string(),
+                "team" | "project" => self.made(&format!("/{name}s")),
+                "invitation" => self.home.invited(&fresh_address(), Role::Member).0,
+                "session" => {
+                    let user = self.home.user(Role::Member);
+                    self.home.session(user);
+                    let list = format!("/sessions?user={user}");
+                    let list = get(&self.home.path(&list)).by(operator()).gets(200).json();
+                    text(&list["items"][0]["id"])
+                }
                 "resource" => text(&self.home.resource("Subject")["id"]),
                 "file" => "index.html".into(),
                 other => panic!("{}: what stands for {{{other}}}?", operation.path),
@@ -228,6 +259,18 @@ impl Stage {
         let resource = "/api/v1/tenants/{tenant}/resources/{resource}";
         if operation.path.ends_with("/restore") {
             call("DELETE", &here(resource)).by(&self.key).gets(204);
+        }
+        if operation.path.ends_with("/members/{user}")
+            && operation.parameters().count() == 3
+            && operation.method == "delete"
+        {
+            let put = call("PUT", &here(operation.path)).by(operator());
+            let put = if operation.path.contains("/projects/") {
+                put.json(&json!({ "role": "viewer" }))
+            } else {
+                put
+            };
+            put.gets(204);
         }
         if !operation.parameters().any(|name| name == "resource") {
             let of_body = operation
@@ -247,6 +290,13 @@ impl Stage {
                 .gets(204);
         }
         subject
+    }
+
+    /// Id of a new thing of the home, made by the operator.
+    fn made(&self, list: &str) -> String {
+        let body = json!({ "name": fresh_request() });
+        let made = post(&self.home.path(list), &body).by(operator()).gets(201);
+        text(&made.json()["id"])
     }
 
     fn refusals(&mut self, operation: &Operation, subject: &[(&'static str, String)]) {
@@ -342,6 +392,11 @@ impl Stage {
             "key" => missing("key"),
             "resource" => missing("res"),
             "principal" => missing("prn"),
+            "user" => missing("usr"),
+            "team" => missing("team"),
+            "project" => missing("prj"),
+            "invitation" => missing("inv"),
+            "session" => missing("ses"),
             other => panic!("what is no {other}?"),
         };
         let mut pairs = vec![
@@ -396,6 +451,8 @@ impl Stage {
     fn may(&self, operation: &Operation) -> String {
         if operation.takes("operator") {
             operator().to_owned()
+        } else if operation.takes("session") {
+            self.session.clone()
         } else {
             self.key.clone()
         }
@@ -408,14 +465,37 @@ impl Stage {
         if !operation.is_open() {
             asked = asked.by(&self.may(operation));
         }
+        let mut came_by = None;
+        if operation.path.ends_with("/invitations/accept") {
+            let (id, token) = self.home.invited(&fresh_address(), Role::Member);
+            let body = json!({ "token": token, "name": "Grace Hopper" });
+            asked = post(&here, &body).header("x-request-id", &request_id);
+            came_by = Some(id);
+        }
         let answer = asked.send();
         self.expect(Probe::Served, operation, &answer, (operation.success(), ""));
         if operation.takes("operator") && operation.takes("caller") && !operation.changes() {
-            let inside = request(operation, &here, subject).by(&self.key).send();
+            // Who was asked to come in, and who is signed in, a key does not see.
+            let people = ["/invitations", "/sessions"];
+            let sees = if people.iter().any(|part| operation.path.contains(part)) {
+                &self.admin
+            } else {
+                &self.key
+            };
+            let inside = request(operation, &here, subject).by(sees).send();
             self.expect(Probe::Served, operation, &inside, (operation.success(), ""));
         }
         if answer.status == operation.success() {
-            self.trail(operation, subject, &request_id, &answer);
+            let mut subject = subject.to_vec();
+            subject.extend(came_by.map(|id| ("invitation", id)));
+            self.trail(operation, &subject, &request_id, &answer);
+        }
+        if operation.path.ends_with("/invitations") && operation.changes() {
+            // Its mail would be sent in the middle of what is compared.
+            let home = uuid(&self.home.id);
+            execute(&format!(
+                "delete from rowhouse.jobs where tenant_id = '{home}'; delete from rowhouse.outbox where tenant_id = '{home}'"
+            ));
         }
     }
 
@@ -454,8 +534,20 @@ impl Stage {
             tenant.clone()
         } else if let Some(resource) = &resource {
             resource.clone()
-        } else if operation.path.contains("/keys") {
-            of("key").unwrap_or_else(made)
+        } else if let Some(noun) = [
+            "key",
+            "workspace",
+            "team",
+            "project",
+            "invitation",
+            "session",
+        ]
+        .into_iter()
+        .find(|noun| operation.path.contains(&format!("/{noun}s")))
+        {
+            of(noun).unwrap_or_else(made)
+        } else if let Some(user) = of("user") {
+            user
         } else if operation.parameters().eq(["tenant"]) {
             tenant.clone()
         } else {
@@ -473,6 +565,8 @@ impl Stage {
                 "select workspace_id::text from rowhouse.resources where id = '{id}'"
             ))
             .remove(0)
+        } else if operation.path.contains("/workspaces") {
+            uuid(&object).to_string()
         } else {
             "-".into()
         };
@@ -527,6 +621,10 @@ fn is_exempt(operation: &Operation, probe: Probe) -> bool {
     EXEMPT.iter().any(|(method, path, from, _)| {
         (*method, *path, *from) == (operation.method, operation.path, probe)
     })
+}
+
+fn fresh_address() -> String {
+    format!("{}@example.com", fresh_slug())
 }
 
 fn fresh_request() -> String {

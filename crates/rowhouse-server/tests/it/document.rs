@@ -40,7 +40,7 @@ pub fn operations() -> Vec<Operation> {
 }
 
 impl Operation {
-    /// Whether it takes this kind of credential: `operator` or `caller`.
+    /// Whether it takes this kind of credential: `operator`, `caller` or `session`.
     pub fn takes(&self, credential: &str) -> bool {
         self.said["security"]
             .as_array()
@@ -48,7 +48,7 @@ impl Operation {
     }
 
     pub fn is_open(&self) -> bool {
-        !self.takes("operator") && !self.takes("caller")
+        !self.takes("operator") && !self.takes("caller") && !self.takes("session")
     }
 
     /// A question whose words are a body is sent by POST, and changes nothing.

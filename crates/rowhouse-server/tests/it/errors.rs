@@ -102,7 +102,22 @@ fn in_a_tenant() -> Vec<(&'static str, Answer)> {
     let other = json!({ "type": "prompt", "title": "Other" });
     let tenants = json!({ "slug": tenant.slug, "name": "Again", "kind": "personal" });
     let key = json!({ "name": "key", "permissions": ["read"] });
+    let (_, token) = tenant.invited("over@example.com", Role::Member);
+    let accept = post(
+        "/api/v1/invitations/accept",
+        &json!({ "token": token, "name": "Grace Hopper" }),
+    );
+    accept.gets(201);
+    let home = Tenant::founded();
+    let owner = home.user(Role::Owner);
     vec![
+        ("invitation-over", accept.send()),
+        (
+            "last-owner",
+            call("DELETE", &home.path(&format!("/members/{owner}")))
+                .by(&home.session(owner))
+                .send(),
+        ),
         ("invalid", post(&resources, &json!({})).by(&writer).send()),
         ("unauthorized", get(&resources).send()),
         (

@@ -14,6 +14,7 @@ mod idempotency;
 mod keys;
 mod openapi;
 mod pages;
+mod people;
 mod probe;
 mod readme;
 mod resources;
