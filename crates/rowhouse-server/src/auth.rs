@@ -64,6 +64,11 @@ impl Caller {
         })
     }
 
+    /// Where the caller's transactions come from.
+    pub fn house(&self) -> &Rowhouse {
+        &self.house
+    }
+
     /// A transaction inside the caller's tenant. Whether the credential is still good shows at its first statement.
     pub async fn begin(&self) -> rowhouse::Result<TenantTx> {
         let tx = match &self.credential {

@@ -6,6 +6,7 @@ mod attacks;
 mod catalogue;
 mod chinook;
 mod docs;
+mod doctor;
 mod embedded;
 mod isolation;
 mod keys;
