@@ -14,6 +14,8 @@ mod mail;
 #[expect(dead_code, unused_imports, reason = "its other tests are tests only")]
 #[path = "it/pool.rs"]
 mod pool;
+#[path = "it/requests.rs"]
+mod requests;
 #[path = "it/rights.rs"]
 mod rights;
 #[path = "it/wall.rs"]
@@ -826,6 +828,49 @@ const INSIDE: &[Mutation] = &[
     ),
 ];
 
+const REQUESTS: &[Mutation] = &[
+    (
+        "requests: an answer is for the whole tenant",
+        "drop policy own_floor on rowhouse.idempotency_keys",
+        "an_answer_is_for_whoever_asked",
+    ),
+    (
+        "requests: answers are put under any name",
+        "alter policy own_floor on rowhouse.idempotency_keys with check (true);
+         grant insert on rowhouse.idempotency_keys to rowhouse_app",
+        "an_answer_is_for_whoever_asked",
+    ),
+    (
+        "requests: no floor under answers",
+        "drop policy tenant_floor on rowhouse.idempotency_keys;
+         grant insert on rowhouse.idempotency_keys to rowhouse_app;
+         alter policy own_floor on rowhouse.idempotency_keys with check (true)",
+        "an_answer_is_for_whoever_asked",
+    ),
+    (
+        "requests: a key is the tenant's",
+        "alter table rowhouse.idempotency_keys drop constraint idempotency_keys_pkey,
+           add constraint idempotency_keys_pkey primary key (tenant_id, key);
+         create unique index on rowhouse.idempotency_keys (tenant_id, principal_id, key)",
+        "an_answer_is_for_whoever_asked",
+    ),
+    (
+        "requests: a caller says when he asked",
+        "grant update on rowhouse.idempotency_keys to rowhouse_app",
+        "a_request_is_forgotten_after_a_day_and_no_other_with_it",
+    ),
+    (
+        "requests: tenants read what operators were answered",
+        "grant select on rowhouse.operator_requests to rowhouse_app",
+        "operators_have_answers_of_their_own",
+    ),
+    (
+        "requests: the platform reads what tenants were answered",
+        "grant select on rowhouse.idempotency_keys to rowhouse_platform",
+        "operators_have_answers_of_their_own",
+    ),
+];
+
 const RESIDUE: &[Mutation] = &[
     (
         "what is left is not looked at",
@@ -915,6 +960,7 @@ async fn all() -> bool {
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
         mail::CHECKS,
+        requests::CHECKS,
         rights::CHECKS,
         wall::CHECKS,
         pool::CHECKS,
@@ -923,7 +969,7 @@ async fn all() -> bool {
     .into_iter()
     .collect();
     let mutations = [
-        POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, INSIDE, RESIDUE, MAIL,
+        POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, INSIDE, REQUESTS, RESIDUE, MAIL,
     ]
     .concat();
     let only = std::env::var("ROWHOUSE_MUTANTS").unwrap_or_default();

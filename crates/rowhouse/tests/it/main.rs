@@ -13,6 +13,7 @@ mod keys;
 mod mail;
 mod plans;
 mod pool;
+mod requests;
 mod resources;
 mod rights;
 mod schema;
@@ -23,7 +24,7 @@ mod world;
 /// Each check is also a mutant's killer, found by its name.
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let files: [&[(&str, attacks::Check)]; 8] = [
+    let files: [&[(&str, attacks::Check)]; 10] = [
         attacks::a_wall::CHECKS,
         attacks::b_ways_around::CHECKS,
         attacks::c_context::CHECKS,
@@ -31,6 +32,8 @@ fn every_check_has_a_name_of_its_own() {
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
         mail::CHECKS,
+        requests::CHECKS,
+        rights::CHECKS,
         wall::CHECKS,
     ];
     let mut names = std::collections::BTreeSet::new();
