@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::ids::{KeyId, PrincipalId, ProjectId, TenantId, UserId};
+use crate::ids::{KeyId, PrincipalId, ProjectId, SessionId, TenantId, UserId};
 
 const TICKET_BYTES: usize = 107;
 const BODY_BYTES: usize = 75;
@@ -66,6 +66,14 @@ impl Context {
         Self {
             credential: key.uuid(),
             ..Self::principal(tenant, key.into())
+        }
+    }
+
+    /// A user by a session of his, which stays subject to its revocation and expiry.
+    pub fn session(tenant: TenantId, user: UserId, session: SessionId) -> Self {
+        Self {
+            credential: session.uuid(),
+            ..Self::user(tenant, user)
         }
     }
 

@@ -37,7 +37,7 @@ pub struct Explain {
     post, path = "/api/v1/tenants/{tenant}/access/explain", tag = "access",
     params(TenantPath),
     request_body(content = Explain, example = json!({
-        "principal": "usr_01jb6zyr9ee0kt4bz5zp7cqr5h", "action": "write", "resource": "res_01jb6zyr9ee0kt4bz5zp7cqr5h"
+        "principal": "key_01jb6zyr9ee0kt4bz5zp7cqr5h", "action": "write", "resource": "res_01jb6zyr9ee0kt4bz5zp7cqr5h"
     })),
     responses((status = 200, body = Explanation)),
     security(("caller" = [])),
@@ -189,7 +189,7 @@ impl Evaluation {
     post, path = "/api/v1/tenants/{tenant}/access/evaluation", tag = "access",
     params(TenantPath),
     request_body(content = Evaluation, example = json!({
-        "subject": { "type": "user", "id": "usr_01jb6zyr9ee0kt4bz5zp7cqr5h" },
+        "subject": { "type": "key", "id": "key_01jb6zyr9ee0kt4bz5zp7cqr5h" },
         "action": { "name": "read" },
         "resource": { "type": "resource", "id": "res_01jb6zyr9ee0kt4bz5zp7cqr5h" }
     })),
@@ -267,7 +267,7 @@ pub struct Decisions {
     post, path = "/api/v1/tenants/{tenant}/access/evaluations", tag = "access",
     params(TenantPath),
     request_body(content = Evaluations, example = json!({
-        "subject": { "type": "user", "id": "usr_01jb6zyr9ee0kt4bz5zp7cqr5h" },
+        "subject": { "type": "key", "id": "key_01jb6zyr9ee0kt4bz5zp7cqr5h" },
         "resource": { "type": "resource", "id": "res_01jb6zyr9ee0kt4bz5zp7cqr5h" },
         "evaluations": [{ "action": { "name": "read" } }, { "action": { "name": "write" } }]
     })),

@@ -187,18 +187,33 @@ impl Tenant {
 
     /// A ticket of a new member in this role.
     pub fn member(&self, role: Role) -> String {
-        let tenant = self.typed();
-        let user: UserId = runtime().block_on(async {
+        ticket(&Context::user(self.typed(), self.user(role)))
+    }
+
+    /// A new member in this role.
+    pub fn user(&self, role: Role) -> UserId {
+        runtime().block_on(async {
             let mut tx = library().begin_platform().await.unwrap();
             let email = format!("{}@example.com", fresh_slug());
             let user = users::create(&mut tx, &email, "Member").await.unwrap();
-            tx.commit().await.unwrap();
-            let mut tx = library().begin_system(tenant).await.unwrap();
-            members::add(&mut tx, user.id, role).await.unwrap();
+            members::add(&mut tx, &self.manager(), user.id, role)
+                .await
+                .unwrap();
             tx.commit().await.unwrap();
             user.id
-        });
-        ticket(&Context::user(tenant, user))
+        })
+    }
+
+    /// Who adds members: an owner, or the platform while there is none.
+    fn manager(&self) -> Context {
+        let id = uuid(&self.id);
+        let manager = column(&format!(
+            "select principal_id::text from rowhouse_private.liveness
+             where tenant_id = '{id}' and (role = 'owner' or kind = 'system')
+             order by role = 'owner' desc, principal_id limit 1"
+        ));
+        let manager: Uuid = manager[0].parse().unwrap();
+        Context::principal(self.typed(), manager.into())
     }
 
     /// Id and secret of a key that the operator makes.

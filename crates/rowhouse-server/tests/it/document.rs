@@ -51,8 +51,9 @@ impl Operation {
         !self.takes("operator") && !self.takes("caller")
     }
 
+    /// A question whose words are a body is sent by POST, and changes nothing.
     pub fn changes(&self) -> bool {
-        self.method != "get"
+        self.method != "get" && !self.path.contains("/access/")
     }
 
     /// The names in braces.

@@ -2,6 +2,7 @@
 
 #![cfg(test)] // so that clippy sees helpers, too, as tests
 
+mod access;
 mod bad_input;
 mod callers;
 mod commands;
