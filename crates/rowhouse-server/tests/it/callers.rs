@@ -192,11 +192,12 @@ impl Tenant {
 
     /// A new member in this role.
     pub fn user(&self, role: Role) -> UserId {
+        let manager = self.manager();
         runtime().block_on(async {
             let mut tx = library().begin_platform().await.unwrap();
             let email = format!("{}@example.com", fresh_slug());
             let user = users::create(&mut tx, &email, "Member").await.unwrap();
-            members::add(&mut tx, &self.manager(), user.id, role)
+            members::add(&mut tx, &manager, user.id, role)
                 .await
                 .unwrap();
             tx.commit().await.unwrap();
@@ -318,7 +319,11 @@ pub fn library() -> &'static Rowhouse {
         let seal = SealSource::Database(text(&database["sealer"]).into());
         let config =
             Config::new(text(&database["app"]), seal).with_platform(text(&database["platform"]));
-        runtime().block_on(Rowhouse::connect(config)).unwrap()
+        // Apart: whoever comes first may be inside the runtime already.
+        std::thread::scope(|scope| {
+            let connecting = scope.spawn(|| runtime().block_on(Rowhouse::connect(config)));
+            connecting.join().unwrap().unwrap()
+        })
     })
 }
 
