@@ -16,6 +16,8 @@ mod people;
 #[expect(dead_code, unused_imports, reason = "its other tests are tests only")]
 #[path = "it/pool.rs"]
 mod pool;
+#[path = "it/requests.rs"]
+mod requests;
 #[path = "it/rights.rs"]
 mod rights;
 #[path = "it/trail.rs"]
@@ -830,6 +832,49 @@ const INSIDE: &[Mutation] = &[
     ),
 ];
 
+const REQUESTS: &[Mutation] = &[
+    (
+        "requests: an answer is for the whole tenant",
+        "drop policy own_floor on rowhouse.idempotency_keys",
+        "an_answer_is_for_whoever_asked",
+    ),
+    (
+        "requests: answers are put under any name",
+        "alter policy own_floor on rowhouse.idempotency_keys with check (true);
+         grant insert on rowhouse.idempotency_keys to rowhouse_app",
+        "an_answer_is_for_whoever_asked",
+    ),
+    (
+        "requests: no floor under answers",
+        "drop policy tenant_floor on rowhouse.idempotency_keys;
+         grant insert on rowhouse.idempotency_keys to rowhouse_app;
+         alter policy own_floor on rowhouse.idempotency_keys with check (true)",
+        "an_answer_is_for_whoever_asked",
+    ),
+    (
+        "requests: a key is the tenant's",
+        "alter table rowhouse.idempotency_keys drop constraint idempotency_keys_pkey,
+           add constraint idempotency_keys_pkey primary key (tenant_id, key);
+         create unique index on rowhouse.idempotency_keys (tenant_id, principal_id, key)",
+        "an_answer_is_for_whoever_asked",
+    ),
+    (
+        "requests: a caller says when he asked",
+        "grant update on rowhouse.idempotency_keys to rowhouse_app",
+        "a_request_is_forgotten_after_a_day_and_no_other_with_it",
+    ),
+    (
+        "requests: tenants read what operators were answered",
+        "grant select on rowhouse.operator_requests to rowhouse_app",
+        "operators_have_answers_of_their_own",
+    ),
+    (
+        "requests: the platform reads what tenants were answered",
+        "grant select on rowhouse.idempotency_keys to rowhouse_platform",
+        "operators_have_answers_of_their_own",
+    ),
+];
+
 const PEOPLE: &[Mutation] = &[
     (
         "the platform adds whom it likes",
@@ -1051,7 +1096,7 @@ const TRAIL: &[Mutation] = &[
     ),
     (
         "trail: a seal does not know the one before",
-        "select pg_temp.edit('rowhouse.audit_chain', 'COALESCE(before, ''''::bytea)', '''''::bytea')",
+        "select pg_temp.edit('rowhouse.audit_chain', 'COALESCE(before, ''\\x''::bytea)', '''\\x''::bytea')",
         "a_seal_that_was_made_anew_is_found",
     ),
     (
@@ -1150,6 +1195,7 @@ async fn all() -> bool {
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
         mail::CHECKS,
+        requests::CHECKS,
         rights::CHECKS,
         trail::CHECKS,
         people::CHECKS,
@@ -1160,7 +1206,7 @@ async fn all() -> bool {
     .into_iter()
     .collect();
     let mutations = [
-        POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, PEOPLE, INSIDE, TRAIL, RESIDUE, MAIL,
+        POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, PEOPLE, INSIDE, TRAIL, REQUESTS, RESIDUE, MAIL,
     ]
     .concat();
     let only = std::env::var("ROWHOUSE_MUTANTS").unwrap_or_default();

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::callers::{Call, Serve, Tenant, call, get, operator};
+use crate::world::LIMIT;
 
 const THREADS_EACH: usize = 3;
-const WHILE: Duration = Duration::from_millis(400);
+/// How many of each kind are to be served on each process between two changes.
+const AT_LEAST: usize = 5;
 
 /// When a request was begun, on which process, and how it was answered.
 type Served = (Instant, u16, u16);
@@ -42,9 +44,9 @@ fn a_suspended_tenant_and_a_revoked_key_are_refused_everywhere_at_once() {
                 scope.spawn(move || load(ask, serve.port, thread == 0, served, over));
             }
         }
-        std::thread::sleep(WHILE);
+        busy(served, &both, &[false, true]);
         let suspended = change("POST", &home.path("/suspend"), &both[0]);
-        std::thread::sleep(WHILE);
+        busy(served, &both, &[false, true]);
         let resuming = Instant::now();
         let resumed = change("POST", &home.path("/resume"), &both[1]);
         for serve in &both {
@@ -56,9 +58,9 @@ fn a_suspended_tenant_and_a_revoked_key_are_refused_everywhere_at_once() {
                 );
             }
         }
-        std::thread::sleep(WHILE);
+        busy(served, &both, &[false, true]);
         let revoked = change("DELETE", &home.path(&format!("/keys/{id}")), &both[0]);
-        std::thread::sleep(WHILE);
+        busy(served, &both, &[false]);
         over.store(true, Ordering::Relaxed);
         (suspended, resuming, resumed, revoked)
     });
@@ -80,7 +82,7 @@ fn a_suspended_tenant_and_a_revoked_key_are_refused_everywhere_at_once() {
         for by_ticket in [false, true] {
             let while_suspended = of(by_ticket, suspended, Some(resuming));
             assert!(
-                while_suspended.len() >= 5,
+                while_suspended.len() >= AT_LEAST,
                 "under load: {}",
                 while_suspended.len()
             );
@@ -91,12 +93,12 @@ fn a_suspended_tenant_and_a_revoked_key_are_refused_everywhere_at_once() {
         }
         let after_it = of(true, resumed, None);
         assert!(
-            after_it.len() >= 5 && after_it.iter().all(|status| *status == 200),
+            after_it.len() >= AT_LEAST && after_it.iter().all(|status| *status == 200),
             "{after_it:?}"
         );
         let while_revoked = of(false, revoked, None);
         assert!(
-            while_revoked.len() >= 5,
+            while_revoked.len() >= AT_LEAST,
             "under load: {}",
             while_revoked.len()
         );
@@ -114,6 +116,27 @@ fn a_suspended_tenant_and_a_revoked_key_are_refused_everywhere_at_once() {
         .filter(|(_, (_, _, status))| ![200, 401, 403].contains(status))
         .collect();
     assert!(fine >= 20 && other.is_empty(), "{fine} {other:?}");
+}
+
+/// Waits until so many requests of each of these kinds (by ticket or not) were begun and answered from now on, on each
+/// process, however slow the machine is.
+fn busy(served: &Mutex<Vec<(bool, Served)>>, both: &[Serve], kinds: &[bool]) {
+    let from = Instant::now();
+    let enough = || {
+        let served = served.lock().unwrap();
+        both.iter().all(|serve| {
+            kinds.iter().all(|kind| {
+                let of_kind = served.iter().filter(|(by_ticket, (began, port, _))| {
+                    by_ticket == kind && *port == serve.port && *began > from
+                });
+                of_kind.count() > AT_LEAST
+            })
+        })
+    };
+    while !enough() {
+        assert!(from.elapsed() < LIMIT, "there is no load");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn load(

@@ -15,6 +15,7 @@ mod people;
 mod plans;
 mod pool;
 mod probe;
+mod requests;
 mod resources;
 mod rights;
 mod schema;
@@ -26,7 +27,7 @@ mod world;
 /// Each check is also a mutant's killer, found by its name.
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let files: [&[(&str, attacks::Check)]; 9] = [
+    let files: [&[(&str, attacks::Check)]; 11] = [
         attacks::a_wall::CHECKS,
         attacks::b_ways_around::CHECKS,
         attacks::c_context::CHECKS,
@@ -35,6 +36,8 @@ fn every_check_has_a_name_of_its_own() {
         catalogue::CHECKS,
         mail::CHECKS,
         people::CHECKS,
+        requests::CHECKS,
+        rights::CHECKS,
         wall::CHECKS,
     ];
     let mut names = std::collections::BTreeSet::new();
