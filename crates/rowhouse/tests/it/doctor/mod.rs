@@ -6,6 +6,7 @@ mod answers;
 mod fixtures;
 mod login_fixtures;
 mod own_fixtures;
+mod referees;
 mod speed;
 
 use std::collections::BTreeSet;
@@ -112,6 +113,7 @@ const WALL: &str = "
 /// A database with its roles.
 pub struct Place {
     pub database: String,
+    pub base: Base,
     prefix: String,
 }
 
@@ -129,7 +131,11 @@ impl Place {
                 .unwrap();
             prefix.clone()
         };
-        let place = Self { database, prefix };
+        let place = Self {
+            database,
+            base,
+            prefix,
+        };
         match base {
             Base::Shop => place.sql(SHOP).await.unwrap(),
             Base::Bare => {}
