@@ -1,4 +1,4 @@
-//! The HTTP service around the routes: limits, request ids, logs, headers, and an end that finishes what is under way.
+//! The HTTP service around the routes: limits, request ids, logs, headers.
 
 use std::time::{Duration, Instant};
 
@@ -17,13 +17,11 @@ use tracing::Instrument as _;
 
 use crate::config::Settings;
 use crate::error::Problem;
-use crate::router;
+use crate::{router, sockets};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How many bytes the headers of a request may have.
 const HEADER_LIMIT: usize = 16 * 1024;
-/// How long an ending process waits for the requests that are under way.
-const GRACE: Duration = Duration::from_secs(20);
 
 /// Takes the port, so that a port in use is told before anything else is begun.
 pub async fn listen(settings: &Settings) -> Result<TcpListener> {
@@ -46,29 +44,16 @@ pub async fn serve(
     listener: TcpListener,
     house: Rowhouse,
     settings: &Settings,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<()> {
-    let (stopped, mut stopping) = tokio::sync::watch::channel(false);
-    let server =
-        axum::serve(listener, service(house, settings)).with_graceful_shutdown(async move {
-            stop.await;
-            stopped.send_replace(true);
-        });
-    let overdue = async {
-        let stopping = stopping.wait_for(|stopping| *stopping).await.is_ok();
-        tokio::time::sleep(GRACE).await;
-        tracing::warn!(stopping, "requests were still under way at the end");
-    };
-    tokio::select! {
-        ended = server => ended.map_err(|error| Error::Config(format!("the HTTP server ended: {error}"))),
-        () = overdue => Ok(()),
-    }
+    stop: impl Future<Output = ()> + Send,
+) {
+    let patience = Duration::from_secs(settings.timeout.into());
+    sockets::serve(listener, service(house, settings), patience, stop).await;
 }
 
 fn service(house: Rowhouse, settings: &Settings) -> Router {
     let limits = Limits {
         places: std::sync::Arc::new(Semaphore::new(settings.concurrency)),
-        timeout: Duration::from_secs(settings.timeout),
+        timeout: Duration::from_secs(settings.timeout.into()),
     };
     router::routes()
         .with_state(house)

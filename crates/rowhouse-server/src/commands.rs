@@ -352,5 +352,6 @@ pub async fn serve(target: &Target, settings: &Settings) -> Result<()> {
         "Rowhouse answers at http://{}:{}",
         settings.host, settings.port
     ))?;
-    crate::app::serve(listener, house, settings, crate::up::asked_to_stop()).await
+    crate::app::serve(listener, house, settings, crate::up::asked_to_stop()).await;
+    Ok(())
 }

@@ -8,6 +8,7 @@
     reason = "the annotations of utoipa expand to qualified names"
 )]
 
+mod access;
 mod answer;
 mod app;
 mod audit;
@@ -29,6 +30,7 @@ mod ping;
 mod resources;
 mod router;
 mod seed;
+mod sockets;
 mod tenants;
 mod tour;
 mod up;
@@ -95,6 +97,8 @@ enum Command {
     Workspaces(workspaces::cli::Command),
     /// A tenant's resources, for whoever holds one of its keys
     Resources(resources::cli::Resources),
+    /// Who may do what with a resource, and why
+    Access(access::cli::Access),
     /// A tenant's trail
     #[command(subcommand)]
     Audit(audit::cli::Command),
@@ -270,6 +274,7 @@ async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
         Command::Tenants(command) => command.run(target, &settings, out).await,
         Command::Keys(command) => command.run(target, &settings, out).await,
         Command::Workspaces(command) => command.run(target, &settings, out).await,
+        Command::Access(command) => command.run(target, &settings, out).await,
         Command::Resources(command) => command.run(target, &settings, out).await,
         Command::Audit(command) => command.run(target, &settings, out).await,
         Command::Openapi => output::line(openapi::document().trim_end()),

@@ -137,6 +137,7 @@ fn takes_body_of_its_own(path: &str) -> bool {
         || path.ends_with("/restore")
         || path.contains("/keys/")
         || path.contains("/acl")
+        || path.contains("/access/")
 }
 
 /// Whether it answers with a page.
@@ -215,6 +216,7 @@ impl Modify for Tags {
             ("keys", "API keys of a tenant"),
             ("workspaces", "Where resources lie"),
             ("resources", "Content: for callers inside the tenant only"),
+            ("access", "Who may do what, and why"),
             ("audit", "Who did what"),
             ("service", "The process itself"),
         ];

@@ -33,7 +33,8 @@ pub async fn run(data: PathBuf, settings: &Settings, out: Output) -> Result<()> 
     let ended = tokio::select! {
         ended = async {
             let house = prepare(&data, &owner_url, settings, out).await?;
-            app::serve(listener, house, settings, asked_to_stop()).await
+            app::serve(listener, house, settings, asked_to_stop()).await;
+            Ok(())
         } => ended,
         status = died(server.as_ref()) => Err(Error::Config(format!(
             "the database server ended ({status}); see {}. Start `rowhouse up` again: it recovers",

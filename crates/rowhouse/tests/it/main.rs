@@ -11,6 +11,7 @@ mod embedded;
 mod isolation;
 mod keys;
 mod mail;
+mod people;
 mod plans;
 mod pool;
 mod resources;
@@ -23,7 +24,7 @@ mod world;
 /// Each check is also a mutant's killer, found by its name.
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let files: [&[(&str, attacks::Check)]; 8] = [
+    let files: [&[(&str, attacks::Check)]; 9] = [
         attacks::a_wall::CHECKS,
         attacks::b_ways_around::CHECKS,
         attacks::c_context::CHECKS,
@@ -31,6 +32,7 @@ fn every_check_has_a_name_of_its_own() {
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
         mail::CHECKS,
+        people::CHECKS,
         wall::CHECKS,
     ];
     let mut names = std::collections::BTreeSet::new();
