@@ -3,11 +3,14 @@
 //! A fixture is a database of its own. Its roles belong to the whole server, so each has its own, and drops them.
 
 mod answers;
+mod bad_input;
 mod fixtures;
 mod login_fixtures;
+mod mutants;
 mod own_fixtures;
 mod referees;
 mod speed;
+mod twenty;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -352,8 +355,15 @@ fn the_list_of_rules_is_the_folder() {
     let listed: BTreeSet<String> = RULES.iter().map(|rule| rule.name.to_owned()).collect();
     assert_eq!(files, listed);
     assert_eq!(listed.len(), RULES.len(), "a rule is listed twice");
+    let page = include_str!("../../../../../docs/doctor.md");
     for rule in RULES {
         assert!(rule.sql.starts_with("-- "), "{} says nothing", rule.name);
+        let line = format!("\n| `{}` |", rule.name);
+        assert!(
+            page.contains(&line),
+            "docs/doctor.md has no line of {}",
+            rule.name
+        );
     }
 }
 
