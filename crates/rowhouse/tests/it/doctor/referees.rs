@@ -1,4 +1,4 @@
-//! Outside referees: pgrls (PyPI), a linter and prover of others, and splinter, the linter of Supabase, as the Postgres
+//! Outside referees: pgrls (`PyPI`), a linter and prover of others, and splinter, the linter of Supabase, as the Postgres
 //! language server ships it (npm). `scripts/referees` installs both, says where they are, and runs these tests.
 
 use std::collections::BTreeSet;
