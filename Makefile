@@ -64,7 +64,7 @@ coverage: ## Run every test against PostgreSQL 18 and fail below 85 % of lines c
 	$(ON_SERVER_18) $(WITH_PGBOUNCER) scripts/coverage
 
 .PHONY: check
-check: check.begin check.static test check.api mutants coverage check.clean ## Everything that CI runs, and the mutants
+check: check.begin check.static test check.api check.referees mutants coverage check.clean ## Everything that CI runs, and the mutants
 
 .PHONY: check.static
 check.static: ## Only what needs no server: format, clippy, docs, dependencies
@@ -79,6 +79,14 @@ check.static: ## Only what needs no server: format, clippy, docs, dependencies
 check.api: ## Send 10,000 made-up requests of two tenants and an operator to a running service
 	$(ON_SYSTEM_SERVER) $(CARGO) build --locked -p rowhouse-server
 	$(ON_SYSTEM_SERVER) scripts/probe-api
+
+.PHONY: check.referees
+check.referees: ## Let outside tools judge our schema: pgrls lints and proves, splinter lints
+	$(ON_SYSTEM_SERVER) scripts/referees
+
+.PHONY: referees.table
+referees.table: ## Compare outside tools with doctor, hole by hole (writes docs/doctor-side-by-side.md)
+	$(ON_SYSTEM_SERVER) scripts/referees --table
 
 # Outside of `check`: the answer changes with the day, not with the commit (deny.toml).
 .PHONY: advisories

@@ -166,6 +166,11 @@ impl Place {
         Owner::connect(self.owner_url()?.clone()).await
     }
 
+    /// The same, where a pooler may stand in between.
+    pub async fn guest(&self) -> Result<Owner> {
+        Owner::connect_as_guest(self.owner_url()?.clone()).await
+    }
+
     /// The URLs of the logins: configured, written down, or found through the owner.
     pub async fn logins(&self, settings: &Settings) -> Result<Logins> {
         if let Some((app, platform, sealer)) = settings.logins() {

@@ -9,6 +9,7 @@ select distinct
   format('revoke execute on function %s from %s', p.oid::regprocedure, case x.grantee when 0 then 'public' else format('%I', pg_get_userbyid(x.grantee)) end) as mend
 from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
 where x.grantee in (select oid from app_grantee)
+  and x.grantee <> p.proowner
   and exists (select from tenant_table)
   and (
     (p.pronamespace = 'pg_catalog'::regnamespace

@@ -54,4 +54,3 @@ cross join lateral (
   select 'is marked LEAKPROOF'
   where m.is_leakproof
 ) d
-where (select installed from rowhouse)

@@ -6,8 +6,7 @@ select
   d.what,
   'It says which tenants, users and keys there are.' as why,
   d.mend
-from rowhouse r
-join registry_table t on true
+from registry_table t
 join pg_class c on c.oid = t.oid
 cross join lateral (
   select 'has row-level security switched off or not forced' as what,
@@ -27,4 +26,3 @@ cross join lateral (
         and g.cmd = case p.polcmd when 'r' then 'select' else 'all' end
         and g.found = regexp_replace(pg_get_expr(p.polqual, p.polrelid), '\s+', ' ', 'g'))
 ) d
-where r.installed

@@ -1,5 +1,5 @@
--- B15. What else makes a table of Rowhouse what it is: its owner, its constraints, the triggers that keep membership and
--- keys alive, and who was granted what. Columns and indexes of one's own are no finding.
+-- B15. What else makes a table of Rowhouse what it is: its owner, its columns and their defaults, its constraints, the
+-- triggers that keep membership and keys alive, and who was granted what. More columns and indexes are no finding.
 with
   ours as (
     select g.name, g.head, g.body, c.oid, c.relowner, c.relacl, c.reloptions
@@ -10,6 +10,12 @@ with
   ),
   -- As `schema.sql` prints them.
   standing (name, line) as (
+    select o.name, concat(a.attname, ' ', format_type(a.atttypid, a.atttypmod), case when a.attnotnull then ' not null' else '' end,
+      ' default ' || pg_get_expr(d.adbin, d.adrelid))
+    from ours o
+    join pg_attribute a on a.attrelid = o.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    union all
     select o.name, format('constraint %s %s', k.conname, pg_get_constraintdef(k.oid))
     from ours o
     join pg_constraint k on k.conrelid = o.oid and k.contype in ('p', 'u', 'f', 'c', 'x')
@@ -36,6 +42,7 @@ with
     select o.name, line
     from ours o, regexp_replace(o.body, '(^|\n)  ', '\1', 'g') as text, regexp_split_to_table(text, '\n') line
     where line ~ '^(constraint|trigger|grant) '
+      or (line ~ '^[a-z]' and line !~ '^(policy|    )|generated:')
   )
 select
   'error' as level,
@@ -45,8 +52,7 @@ select
   'Find out who changed it, and restore it from the migrations: rowhouse migrate --dry-run on an empty database prints them.' as mend
 from standing s
 full join due d on d.name = s.name and d.line = s.line
-where (select installed from rowhouse)
-  and (s.line is null or d.line is null)
+where (s.line is null or (d.line is null and s.line ~ '^(constraint|trigger|grant) '))
   and (select oid from ours o where o.name = coalesce(s.name, d.name)) is not null
 union all
 select
@@ -60,7 +66,6 @@ select
     when pg_get_userbyid(o.relowner) <> 'rowhouse_owner' then format('alter table %s owner to rowhouse_owner', o.name)
     else format('alter view %s set (security_invoker = true)', o.name) end
 from ours o
-where (select installed from rowhouse)
-  and (o.oid is null
+where (o.oid is null
     or pg_get_userbyid(o.relowner) <> 'rowhouse_owner'
     or (o.head like '%security\_invoker=true%' and o.reloptions is distinct from '{security_invoker=true}'))

@@ -11,7 +11,6 @@ select
 from tenant_table t
 join pg_attribute a on a.attrelid = t.oid and a.attnum = t.attnum and a.attgenerated = ''
 left join pg_attrdef d on d.adrelid = t.oid and d.adnum = t.attnum
-where t.attnum > 0
-  and t.rls
+where t.rls
   -- A constant, if need be with a cast; a null is none.
   and (d.adbin is null or (d.adbin::text like '{CONST %' and d.adbin::text not like '%:constisnull true %'))

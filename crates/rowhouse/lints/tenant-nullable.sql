@@ -7,4 +7,4 @@ select
   format('alter table %s alter column %I set not null', t.name, t.col) as mend
 from tenant_table t
 join pg_attribute a on a.attrelid = t.oid and a.attnum = t.attnum
-where t.attnum > 0 and t.rls and not a.attnotnull
+where t.rls and not a.attnotnull

@@ -837,6 +837,16 @@ impl Owner {
         })
     }
 
+    /// The same without startup options, which poolers refuse: for a guest who reads, whoever he is. What the server or
+    /// the login has stored as settings holds.
+    pub async fn connect_as_guest(url: impl Into<Secret>) -> Result<Self> {
+        let url = url.into();
+        Ok(Self {
+            client: single(&url, true).await?,
+            url,
+        })
+    }
+
     /// A transaction; [`tokio_postgres::Transaction`] itself, since nothing is hidden from an owner.
     pub async fn begin(&mut self) -> Result<tokio_postgres::Transaction<'_>> {
         Ok(self.client.transaction().await?)

@@ -71,7 +71,7 @@ pub async fn run(
         count: arguments.count,
         seconds: arguments.seconds,
     };
-    let mut owner = target.place(settings)?.owner().await?;
+    let mut owner = target.place(settings)?.guest().await?;
     let findings = doctor::run(owner.client(), &options).await?;
     if let Some(file) = &arguments.write_baseline {
         baseline::write(file, &findings)?;

@@ -591,14 +591,14 @@ impl Line {
 }
 
 /// `PgBouncer` in front of the server, ended with the test.
-struct Bouncer {
+pub struct Bouncer {
     child: Child,
     port: u16,
     folder: PathBuf,
 }
 
 impl Bouncer {
-    async fn start(mode: &str, always_reset: bool) -> Self {
+    pub async fn start(mode: &str, always_reset: bool) -> Self {
         let program =
             std::env::var("ROWHOUSE_PGBOUNCER").unwrap_or_else(|_| "/usr/sbin/pgbouncer".into());
         assert!(
@@ -660,10 +660,13 @@ impl Bouncer {
         panic!("PgBouncer does not answer");
     }
 
+    /// The same login and database through the pooler. It knows `test_app` only.
+    pub fn url(&self, direct: &str) -> String {
+        direct.replace(&format!(":{}/", server_port()), &format!(":{}/", self.port))
+    }
+
     async fn house(&self, world: &World) -> Result<Rowhouse, Error> {
-        let url = world
-            .url("test_app")
-            .replace(&format!(":{}/", server_port()), &format!(":{}/", self.port));
+        let url = self.url(&world.url("test_app"));
         Rowhouse::connect(Config {
             pool_size: 8,
             pooled: true,

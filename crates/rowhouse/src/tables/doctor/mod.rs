@@ -88,7 +88,15 @@ impl Default for Options {
 ///
 /// [`Error::Invalid`]: there is no rule of that name. [`Error::Schema`]: the server is older than 15.
 pub async fn run(client: &mut Client, options: &Options) -> Result<Vec<Finding>> {
-    let rules = chosen(options)?;
+    run_rules(client, options, &chosen(options)?).await
+}
+
+/// The same with rules of one's own, in place of [`RULES`] and of [`Options::rules`].
+pub async fn run_rules(
+    client: &mut Client,
+    options: &Options,
+    rules: &[&Rule],
+) -> Result<Vec<Finding>> {
     let mut tx = client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)

@@ -3,10 +3,14 @@
 //! A fixture is a database of its own. Its roles belong to the whole server, so each has its own, and drops them.
 
 mod answers;
+mod bad_input;
 mod fixtures;
 mod login_fixtures;
+mod mutants;
 mod own_fixtures;
+mod referees;
 mod speed;
+mod twenty;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -112,6 +116,7 @@ const WALL: &str = "
 /// A database with its roles.
 pub struct Place {
     pub database: String,
+    pub base: Base,
     prefix: String,
 }
 
@@ -129,7 +134,11 @@ impl Place {
                 .unwrap();
             prefix.clone()
         };
-        let place = Self { database, prefix };
+        let place = Self {
+            database,
+            base,
+            prefix,
+        };
         match base {
             Base::Shop => place.sql(SHOP).await.unwrap(),
             Base::Bare => {}
@@ -348,8 +357,15 @@ fn the_list_of_rules_is_the_folder() {
     let listed: BTreeSet<String> = RULES.iter().map(|rule| rule.name.to_owned()).collect();
     assert_eq!(files, listed);
     assert_eq!(listed.len(), RULES.len(), "a rule is listed twice");
+    let page = include_str!("../../../../../docs/doctor.md");
     for rule in RULES {
         assert!(rule.sql.starts_with("-- "), "{} says nothing", rule.name);
+        let line = format!("\n| `{}` |", rule.name);
+        assert!(
+            page.contains(&line),
+            "docs/doctor.md has no line of {}",
+            rule.name
+        );
     }
 }
 

@@ -121,6 +121,12 @@ pub const FIXTURES: &[Fixture] = &[
     ours(
         "rowhouse-schema-drifted",
         Error,
+        "rowhouse.resources",
+        "alter table rowhouse.resources alter tenant_id set default '00000000-0000-0000-0000-000000000000'",
+    ),
+    ours(
+        "rowhouse-schema-drifted",
+        Error,
         "rowhouse.tenants",
         "grant delete on rowhouse.tenants to rowhouse_platform",
     ),
