@@ -1,13 +1,14 @@
 //! The HTTP service around the routes: limits, request ids, logs, headers, and an end that finishes what is under way.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Router};
 use rowhouse::{Error, Result, Rowhouse};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -17,7 +18,10 @@ use tracing::Instrument as _;
 
 use crate::config::Settings;
 use crate::error::Problem;
+use crate::mail::api::Landing;
+use crate::mail::mailer::Mailer;
 use crate::router;
+use crate::worker::Worker;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How many bytes the headers of a request may have.
@@ -41,37 +45,54 @@ pub async fn listen(settings: &Settings) -> Result<TcpListener> {
         })
 }
 
-/// Answers requests until `stop` resolves; then takes no new ones and finishes those under way.
+/// Where mail lands that is not sent, and whether it is shown.
+#[derive(Clone, Default)]
+pub struct MailFolder {
+    /// None: there is no data folder.
+    pub folder: Option<PathBuf>,
+    /// At `/dev/mail`.
+    pub shown: bool,
+}
+
+/// Answers requests, and works beside them, until `stop` resolves; then takes no new ones and finishes what is under way.
 pub async fn serve(
     listener: TcpListener,
     house: Rowhouse,
     settings: &Settings,
+    mail: MailFolder,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
+    let mailer = Mailer::new(settings, mail.folder.clone())?;
+    let worker = Worker::start(&house, mailer, settings);
+    let landing = Landing(mail.folder.filter(|_| mail.shown));
     let (stopped, mut stopping) = tokio::sync::watch::channel(false);
-    let server =
-        axum::serve(listener, service(house, settings)).with_graceful_shutdown(async move {
+    let server = axum::serve(listener, service(house, settings, landing)).with_graceful_shutdown(
+        async move {
             stop.await;
             stopped.send_replace(true);
-        });
+        },
+    );
     let overdue = async {
         let stopping = stopping.wait_for(|stopping| *stopping).await.is_ok();
         tokio::time::sleep(GRACE).await;
         tracing::warn!(stopping, "requests were still under way at the end");
     };
-    tokio::select! {
+    let ended = tokio::select! {
         ended = server => ended.map_err(|error| Error::Config(format!("the HTTP server ended: {error}"))),
         () = overdue => Ok(()),
-    }
+    };
+    worker.end(GRACE).await;
+    ended
 }
 
-fn service(house: Rowhouse, settings: &Settings) -> Router {
+fn service(house: Rowhouse, settings: &Settings, landing: Landing) -> Router {
     let limits = Limits {
         places: std::sync::Arc::new(Semaphore::new(settings.concurrency)),
         timeout: Duration::from_secs(settings.timeout),
     };
     router::routes()
         .with_state(house)
+        .layer(Extension(landing))
         .layer(RequestBodyLimitLayer::new(settings.body_limit))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(limits, limit))

@@ -21,6 +21,7 @@ mod health;
 mod input;
 mod keys;
 mod logs;
+mod mail;
 mod openapi;
 mod output;
 mod page;
@@ -31,6 +32,7 @@ mod seed;
 mod tenants;
 mod tour;
 mod up;
+mod worker;
 mod workspaces;
 
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use utoipa::OpenApi;
 
 use crate::error::Problem;
 use crate::openapi::{Common, Tags};
-use crate::{audit, docs, health, keys, ping, resources, tenants, workspaces};
+use crate::{audit, docs, health, keys, mail, ping, resources, tenants, workspaces};
 
 /// A line of the table is method, path and handler. It becomes a route, and a part of the `OpenAPI` document.
 macro_rules! routes {
@@ -41,6 +41,9 @@ routes! {
     get    "/openapi.json"                                                 docs::document,
     get    "/docs"                                                         docs::page,
     get    "/docs/{file}"                                                  docs::file,
+
+    // Operators: what landed in the data folder of an `up`
+    get    "/dev/mail"                                                     mail::api::list,
 
     // Operators: the registry
     get    "/api/v1/tenants"                                               tenants::api::list,
