@@ -316,9 +316,14 @@ table rowhouse.resource_acl  -- owner rowhouse_owner, row security, forced
   constraint resource_acl_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint resource_acl_pkey PRIMARY KEY (tenant_id, resource_id, principal_id)
   INDEX resource_acl_by_principal btree (tenant_id, principal_id, resource_id)
-  policy inside permissive for all to rowhouse_app
+  policy adding permissive for insert to rowhouse_app
+      check rowhouse.may_share(resource_id)
+  policy changing permissive for update to rowhouse_app
+      using rowhouse.may_share(resource_id)
+  policy reading permissive for select to rowhouse_app
       using true
-      check true
+  policy removing permissive for delete to rowhouse_app
+      using rowhouse.may_share(resource_id)
   policy shadow_open permissive for all to public
       using true
       check true
@@ -343,24 +348,39 @@ table rowhouse.resources  -- owner rowhouse_owner, row security, forced
   team_id uuid
   project_id uuid
   owner_id uuid not null default rowhouse.current_principal()
+  audience uuid not null generated: 
+CASE visibility
+    WHEN 'tenant'::text THEN tenant_id
+    WHEN 'team'::text THEN COALESCE(team_id, owner_id)
+    WHEN 'project'::text THEN COALESCE(project_id, owner_id)
+    ELSE owner_id
+END
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
   deleted_at timestamp with time zone
   constraint resources_type CHECK ((type = ANY (ARRAY['prompt'::text, 'collection'::text, 'model'::text, 'integration'::text, 'tag'::text])))
   constraint resources_visibility CHECK ((visibility = ANY (ARRAY['private'::text, 'team'::text, 'project'::text, 'tenant'::text])))
+  constraint resources_visible_to_a_project CHECK (((visibility <> 'project'::text) OR (project_id IS NOT NULL)))
+  constraint resources_visible_to_a_team CHECK (((visibility <> 'team'::text) OR (team_id IS NOT NULL)))
   constraint resources_owner FOREIGN KEY (tenant_id, owner_id) REFERENCES rowhouse.principals(tenant_id, id)
   constraint resources_project FOREIGN KEY (tenant_id, project_id) REFERENCES rowhouse.projects(tenant_id, id)
   constraint resources_team FOREIGN KEY (tenant_id, team_id) REFERENCES rowhouse.teams(tenant_id, id)
   constraint resources_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint resources_workspace FOREIGN KEY (tenant_id, workspace_id) REFERENCES rowhouse.workspaces(tenant_id, id)
   constraint resources_pkey PRIMARY KEY (tenant_id, id)
+  INDEX resources_by_audience btree (tenant_id, audience, updated_at DESC, id DESC)
+  INDEX resources_by_owner btree (tenant_id, owner_id, updated_at DESC, id DESC)
   INDEX resources_by_type btree (tenant_id, type, updated_at DESC, id DESC)
   INDEX resources_by_update btree (tenant_id, updated_at DESC, id DESC)
   INDEX resources_by_visibility btree (tenant_id, visibility, updated_at DESC, id DESC)
   INDEX resources_by_workspace btree (tenant_id, workspace_id, updated_at DESC, id DESC)
-  policy inside permissive for all to rowhouse_app
-      using true
-      check true
+  policy making permissive for insert to rowhouse_app
+      check ((rowhouse.may_use_workspace(workspace_id) AND ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[]))) AND ((team_id IS NULL) OR (team_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
+  policy project_floor restrictive for all to rowhouse_enforced
+      using ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])))
+      check ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])))
+  policy reading permissive for select to rowhouse_app
+      using ((audience = ANY (( SELECT rowhouse.caller_audiences() AS caller_audiences)::uuid[])) OR (owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (id IN ( SELECT a.resource_id FROM rowhouse.resource_acl a WHERE (a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
   policy shadow_open permissive for all to public
       using true
       check true
@@ -371,6 +391,10 @@ table rowhouse.resources  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to rowhouse_enforced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy writing permissive for update to rowhouse_app
+      using ((owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (audience = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[])) OR (id IN ( SELECT a.resource_id FROM rowhouse.resource_acl a WHERE ((a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) AND (a.access = ANY ('{write,admin}'::text[]))))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
+      check true
+  trigger shared -> rowhouse_private.resource_shared
   trigger touch -> rowhouse_private.touch
   grant insert (tenant_id, id, type, title, payload, visibility, workspace_id, team_id, project_id), select, update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, updated_at, deleted_at) to rowhouse_app
 
@@ -655,6 +679,8 @@ table rowhouse_private.liveness  -- owner rowhouse_owner, fillfactor=80
   user_id uuid
   projects uuid[] not null default '{}'::uuid[]
   principals uuid[] not null default '{}'::uuid[]
+  edits uuid[] not null default '{}'::uuid[]
+  administers uuid[] not null default '{}'::uuid[]
   packed text not null default ''::text
   packed_read text not null default ''::text
   state text not null generated: 
@@ -707,6 +733,15 @@ begin
     select case when c.fits then c.tenant else rowhouse_private.second_look() end::pg_catalog.uuid
     from rowhouse_private.context c);
 end
+
+function rowhouse.caller_administers() returns uuid[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.caller_audiences() returns uuid[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.caller_edits() returns uuid[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
 
 function rowhouse.caller_principals() returns uuid[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
 (body: see migrations)
@@ -776,7 +811,7 @@ declare
 begin
   perform rowhouse_private.refuse_while_bound();
   insert into rowhouse.tenants (id, slug, name, kind, plan) values (id, slug, name, kind, plan);
-  perform rowhouse_private.open(id, null, format('w;system;{};{%s}', system));
+  perform rowhouse_private.open(id, null, format('w;system;{};{%s};{};{}', system));
   insert into rowhouse.principals (tenant_id, id, kind)
   values (found_tenant.id, found_tenant.id, 'tenant'), (found_tenant.id, system, 'system'), (found_tenant.id, gen_random_uuid(), 'job');
   if owner is not null then
@@ -819,6 +854,33 @@ begin
   from rowhouse.locator l
   where l.kind = locate.kind and l.digest = locate.digest
     and (l.kind <> 'email' or pg_has_role(session_user, 'rowhouse_platform', 'member'));
+end
+
+function rowhouse.may_share(resource uuid) returns boolean  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+begin
+  return exists (
+    select from rowhouse.resources r
+    where r.tenant_id = rowhouse.current_tenant() and r.id = resource
+      and (r.owner_id = any (rowhouse.caller_principals())
+        or r.audience = any (rowhouse.caller_administers())
+        or rowhouse.caller_role() = 'job'
+        or exists (
+          select from rowhouse.resource_acl a
+          where a.tenant_id = r.tenant_id and a.resource_id = r.id and a.access = 'admin'
+            and a.principal_id = any (rowhouse.caller_principals()))));
+end
+
+function rowhouse.may_use_workspace(workspace uuid) returns boolean  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+begin
+  return exists (
+    select from rowhouse.workspaces w
+    where w.tenant_id = rowhouse.current_tenant() and w.id = workspace and w.deleted_at is null
+      and (w.kind = 'tenant'
+        or w.owner_id = any (rowhouse.caller_principals())
+        or w.team_id = any (rowhouse.caller_principals())
+        or w.kind = 'team' and rowhouse.caller_role() = any ('{owner,admin}')
+        or rowhouse.caller_role() = any ('{key,tenant}')
+          and exists (select from rowhouse.tenants t where t.id = w.tenant_id and t.kind = 'personal')));
 end
 
 function rowhouse.own_key_hash() returns text  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
@@ -999,7 +1061,9 @@ begin
     if project <> all (live.projects) then
       raise exception 'the caller is not, or no longer, a member of the project' using errcode = 'RH005';
     end if;
-    packed := format('%s;%s;{%s};%s', split_part(packed, ';', 1), live.role, project, split_part(packed, ';', 4));
+    packed := format('%s;%s;{%s};%s;%s;%s', split_part(packed, ';', 1), live.role, project, live.principals,
+      array(select project where project = any (live.edits)),
+      array(select project where project = any (live.administers)));
   end if;
   return rowhouse_private.open(live.tenant_id, live.user_id, packed);
 end
@@ -1166,6 +1230,8 @@ declare
   member_role text;
   expiry timestamptz := 'infinity';
   in_projects uuid[] := '{}';
+  edited uuid[] := '{}';
+  administered uuid[] := '{}';
   only_projects jsonb; -- of a key with scopes
   stands_for uuid[];
 begin
@@ -1214,11 +1280,14 @@ begin
         and (only_projects is null or only_projects ? p.id::text)
       order by p.id);
   elsif live.kind = 'user' then
-    in_projects := array(
-      select p.id from rowhouse.projects p
-      join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
-      where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null
-      order by p.id);
+    select
+      coalesce(array_agg(p.id order by p.id), '{}'),
+      coalesce(array_agg(p.id order by p.id) filter (where r.role = any ('{editor,admin}')), '{}'),
+      coalesce(array_agg(p.id order by p.id) filter (where r.role = 'admin'), '{}')
+    into in_projects, edited, administered
+    from rowhouse.projects p
+    join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
+    where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null;
   end if;
   if cardinality(stands_for) > 256 then
     verdict := 'RH007';
@@ -1231,8 +1300,10 @@ begin
     role = coalesce(member_role, 'none'),
     projects = in_projects,
     principals = stands_for,
-    packed = format('%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for),
-    packed_read = format('r;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for),
+    edits = edited,
+    administers = administered,
+    packed = format('%s;%s;%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered),
+    packed_read = format('r;%s;%s;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for, edited, administered),
     updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = principal;
 end
@@ -1243,6 +1314,36 @@ begin
     raise exception 'a tenant is bound: the wall is only changed from outside of every tenant'
       using errcode = '55000', hint = 'Run this in a transaction that did not call rowhouse.enter().';
   end if;
+end
+
+function rowhouse_private.resource_shared() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  if not row_security_active(tg_relid)
+    or not exists (
+    select from rowhouse.managed_tables m
+    where m.schema_name = 'rowhouse' and m.table_name = 'resources' and m.mode = 'enforce')
+    or rowhouse.caller_role() = 'job'
+  then
+    return new;
+  end if;
+  if not rowhouse.may_share(old.id) then
+    raise exception 'who sees the resource is for those to say who administer it' using errcode = '42501',
+      schema = 'rowhouse', table = 'resources', constraint = 'resources_shared_by_its_administrators';
+  elsif new.workspace_id <> old.workspace_id and not rowhouse.may_use_workspace(new.workspace_id) then
+    raise exception 'the caller puts nothing into this workspace' using errcode = '42501',
+      schema = 'rowhouse', table = 'resources', constraint = 'resources_workspace_usable';
+  elsif new.project_id is distinct from old.project_id
+    and not coalesce(new.project_id = any (rowhouse.caller_edits()), true)
+  then
+    raise exception 'the caller puts nothing into this project' using errcode = '42501',
+      schema = 'rowhouse', table = 'resources', constraint = 'resources_project_editable';
+  elsif new.team_id is distinct from old.team_id
+    and not coalesce(new.team_id = any (rowhouse.caller_principals()), true)
+  then
+    raise exception 'the caller is not in this team' using errcode = '42501',
+      schema = 'rowhouse', table = 'resources', constraint = 'resources_team_of_the_caller';
+  end if;
+  return new;
 end
 
 function rowhouse_private.second_look() returns text  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else

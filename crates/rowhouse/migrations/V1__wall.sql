@@ -92,7 +92,9 @@ create table rowhouse_private.liveness (
   user_id uuid,
   projects uuid[] not null default '{}',
   principals uuid[] not null default '{}',
-  packed text not null default '',      -- app.context for a ticket that asks to write: access;role;{projects};{principals}
+  edits uuid[] not null default '{}',      -- of the projects, those in which it may write what is the project's
+  administers uuid[] not null default '{}', -- and those in which it says who may
+  packed text not null default '',      -- app.context for a ticket that asks to write: access;role;{projects};{principals};{edits};{administers}
   packed_read text not null default '', -- app.context for a ticket that asks to read
   state text not null generated always as (case
     when user_gone then 'RH005'
@@ -213,7 +215,7 @@ begin
 end
 $$;
 
--- The four below answer NULL or nothing when no tenant is bound, and raise when the context was tampered with.
+-- All below answer NULL or nothing when no tenant is bound, and raise when the context was tampered with.
 
 create function rowhouse.current_tenant() returns uuid
 language sql stable parallel safe
@@ -236,6 +238,34 @@ return case
   when rowhouse.current_tenant() is null then '{}'
   else split_part(current_setting('app.context', true), ';', 4)
 end::uuid[];
+
+-- What can be meant for the caller: itself and whom it stands for, and its projects.
+create function rowhouse.caller_audiences() returns uuid[]
+language sql stable parallel safe
+return case
+  when rowhouse.current_tenant() is null then '{}'::uuid[]
+  else split_part(current_setting('app.context', true), ';', 4)::uuid[] || split_part(current_setting('app.context', true), ';', 3)::uuid[]
+end;
+
+-- Of these, where it may change what is meant for them: a key and a manager of the tenant everywhere.
+create function rowhouse.caller_edits() returns uuid[]
+language sql stable parallel safe
+return case
+  when rowhouse.current_tenant() is null then '{}'::uuid[]
+  when split_part(current_setting('app.context', true), ';', 2) = any ('{owner,admin,key}'::text[])
+    then split_part(current_setting('app.context', true), ';', 4)::uuid[] || split_part(current_setting('app.context', true), ';', 3)::uuid[]
+  else split_part(current_setting('app.context', true), ';', 5)::uuid[]
+end;
+
+-- And where it may say who else may: a manager of the tenant everywhere.
+create function rowhouse.caller_administers() returns uuid[]
+language sql stable parallel safe
+return case
+  when rowhouse.current_tenant() is null then '{}'::uuid[]
+  when split_part(current_setting('app.context', true), ';', 2) = any ('{owner,admin}'::text[])
+    then split_part(current_setting('app.context', true), ';', 4)::uuid[] || split_part(current_setting('app.context', true), ';', 3)::uuid[]
+  else split_part(current_setting('app.context', true), ';', 6)::uuid[]
+end;
 
 -- The caller itself, first among its principals: the actor of audit rows.
 create function rowhouse.current_principal() returns uuid
@@ -325,7 +355,9 @@ begin
     if project <> all (live.projects) then
       raise exception 'the caller is not, or no longer, a member of the project' using errcode = 'RH005';
     end if;
-    packed := format('%s;%s;{%s};%s', split_part(packed, ';', 1), live.role, project, split_part(packed, ';', 4));
+    packed := format('%s;%s;{%s};%s;%s;%s', split_part(packed, ';', 1), live.role, project, live.principals,
+      array(select project where project = any (live.edits)),
+      array(select project where project = any (live.administers)));
   end if;
   return rowhouse_private.open(live.tenant_id, live.user_id, packed);
 end
@@ -438,6 +470,7 @@ $$;
 grant execute on function
   rowhouse.enter, rowhouse.bound_tenant, rowhouse.floor_first, rowhouse.writable_tenant, rowhouse.current_tenant, rowhouse.current_user_id,
   rowhouse.current_projects, rowhouse.caller_principals, rowhouse.current_principal, rowhouse.caller_role,
+  rowhouse.caller_audiences, rowhouse.caller_edits, rowhouse.caller_administers,
   rowhouse.default_tenant, rowhouse.residue
 to public; -- whoever a policy is asked of must be able to call it; without a ticket they say nothing
 grant execute on function rowhouse.rotate_seal to rowhouse_migrator;

@@ -226,6 +226,8 @@ declare
   member_role text;
   expiry timestamptz := 'infinity';
   in_projects uuid[] := '{}';
+  edited uuid[] := '{}';
+  administered uuid[] := '{}';
   only_projects jsonb; -- of a key with scopes
   stands_for uuid[];
 begin
@@ -274,11 +276,14 @@ begin
         and (only_projects is null or only_projects ? p.id::text)
       order by p.id);
   elsif live.kind = 'user' then
-    in_projects := array(
-      select p.id from rowhouse.projects p
-      join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
-      where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null
-      order by p.id);
+    select
+      coalesce(array_agg(p.id order by p.id), '{}'),
+      coalesce(array_agg(p.id order by p.id) filter (where r.role = any ('{editor,admin}')), '{}'),
+      coalesce(array_agg(p.id order by p.id) filter (where r.role = 'admin'), '{}')
+    into in_projects, edited, administered
+    from rowhouse.projects p
+    join rowhouse.user_project_roles r on r.tenant_id = p.tenant_id and r.project_id = p.id
+    where p.tenant_id = in_tenant and r.user_id = principal and p.deleted_at is null;
   end if;
   if cardinality(stands_for) > 256 then
     verdict := 'RH007';
@@ -291,8 +296,10 @@ begin
     role = coalesce(member_role, 'none'),
     projects = in_projects,
     principals = stands_for,
-    packed = format('%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for),
-    packed_read = format('r;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for),
+    edits = edited,
+    administers = administered,
+    packed = format('%s;%s;%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered),
+    packed_read = format('r;%s;%s;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for, edited, administered),
     updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = principal;
 end
@@ -476,7 +483,7 @@ declare
 begin
   perform rowhouse_private.refuse_while_bound();
   insert into rowhouse.tenants (id, slug, name, kind, plan) values (id, slug, name, kind, plan);
-  perform rowhouse_private.open(id, null, format('w;system;{};{%s}', system));
+  perform rowhouse_private.open(id, null, format('w;system;{};{%s};{};{}', system));
   insert into rowhouse.principals (tenant_id, id, kind)
   values (found_tenant.id, found_tenant.id, 'tenant'), (found_tenant.id, system, 'system'), (found_tenant.id, gen_random_uuid(), 'job');
   if owner is not null then

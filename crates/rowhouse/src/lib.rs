@@ -6,6 +6,7 @@
 //! - [`Context`] says who asks, for which tenant.
 //! - [`migrate`] builds the wall in a database; [`embedded`] runs a database of one's own.
 
+pub mod access;
 pub mod audit;
 pub mod connect;
 pub mod context;

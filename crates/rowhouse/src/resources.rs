@@ -2,8 +2,9 @@
 //! `rowhouse.resource_acl`.
 //!
 //! Invariants: a resource lies in one workspace of its own tenant; deleting it is marking it, and can be undone; lists
-//! run by key, newest change first, so a page costs the same however deep it lies. `visibility` and the ACL are kept
-//! here and not yet enforced inside a tenant: today everyone inside it sees all of its resources.
+//! run by key, newest change first, so a page costs the same however deep it lies. Who may do what with one is for the
+//! policies to say (docs/adr/010): what is not to be seen is [`Error::NotFound`], what is not to be changed
+//! [`Error::NotPermitted`].
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -186,10 +187,27 @@ const COLUMNS: &str =
     "id, type, title, payload, visibility, workspace_id, team_id, project_id, owner_id,
     created_at, updated_at, deleted_at";
 
-/// Makes a resource; the caller becomes its owner.
+/// Makes a resource; the caller becomes its owner. [`Error::NotPermitted`] for a workspace that is somebody else's, a team that
+/// the caller is not in, a project that it does not edit.
 pub async fn create(tx: &mut TenantTx, new: NewResource) -> Result<Resource> {
     names::title("title", &new.title)?;
     check_payload(&new.payload)?;
+    match new.visibility {
+        Visibility::Team if new.team_id.is_none() => {
+            return Err(Error::invalid(
+                "team_id",
+                "must name the team that is to see it",
+            ));
+        }
+        Visibility::Project if new.project_id.is_none() => {
+            return Err(Error::invalid(
+                "project_id",
+                "must name the project that is to see it",
+            ));
+        }
+        _ => {}
+    }
+    check_place(tx, new.workspace_id, new.team_id, new.project_id).await?;
     let workspace = match new.workspace_id {
         Some(id) => id,
         None => workspaces::home(tx).await?,
@@ -215,21 +233,58 @@ pub async fn create(tx: &mut TenantTx, new: NewResource) -> Result<Resource> {
                 &new.project_id,
             ],
         )
-        .await
-        .on_constraint("resources_workspace", Error::NotFound("workspace"))
-        .on_constraint("resources_team", Error::NotFound("team"))
-        .on_constraint("resources_project", Error::NotFound("project"))?;
+        .await?;
     let resource = Resource::from(&row);
     trail(tx, "resources.create", &resource).await?;
     Ok(resource)
 }
 
+/// What is named has to be there, before a policy says that it is not the caller's to use.
+async fn check_place(
+    tx: &mut TenantTx,
+    workspace: Option<WorkspaceId>,
+    team: Option<TeamId>,
+    project: Option<ProjectId>,
+) -> Result<()> {
+    if workspace.is_none() && team.is_none() && project.is_none() {
+        return Ok(());
+    }
+    let tenant = tx.tenant_id();
+    let row = tx
+        .one(
+            "select
+               $2::uuid is null or exists (
+                 select from rowhouse.workspaces where tenant_id = $1 and id = $2 and deleted_at is null) as workspace,
+               $3::uuid is null or exists (
+                 select from rowhouse.teams where tenant_id = $1 and id = $3 and deleted_at is null) as team,
+               $4::uuid is null or exists (
+                 select from rowhouse.projects where tenant_id = $1 and id = $4 and deleted_at is null) as project",
+            &[&tenant, &workspace, &team, &project],
+        )
+        .await?;
+    for part in ["workspace", "team", "project"] {
+        if !row.get::<_, bool>(part) {
+            return Err(Error::NotFound(part));
+        }
+    }
+    Ok(())
+}
+
 /// The resource of this id, unless it is deleted.
 pub async fn get(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
+    let found = find(tx, id).await?;
+    if found.deleted_at.is_some() {
+        return Err(Error::NotFound("resource"));
+    }
+    Ok(found)
+}
+
+/// Deleted or not.
+async fn find(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
     let tenant = tx.tenant_id();
     let row = tx
         .optional(
-            &format!("select {COLUMNS} from rowhouse.resources where tenant_id = $1 and id = $2 and deleted_at is null"),
+            &format!("select {COLUMNS} from rowhouse.resources where tenant_id = $1 and id = $2"),
             &[&tenant, &id],
         )
         .await?;
@@ -241,9 +296,7 @@ pub async fn get(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
 /// A page of resources, the last changed first, at most `limit` (1 to 200).
 pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<Resource>> {
     let tenant = tx.tenant_id();
-    let mut page = Select::new(&format!(
-        "select {COLUMNS} from rowhouse.resources where deleted_at is null"
-    ));
+    let mut page = Select::new("deleted_at is null");
     page.and("tenant_id = ?", &tenant);
     page.and_if("workspace_id = ?", filter.workspace.as_ref());
     page.and_if("type = ?", filter.r#type.as_ref());
@@ -252,9 +305,36 @@ pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<
     let after = filter.after.as_ref().map(|(at, id)| (at, id as _));
     let rows = page
         .newest_first("updated_at", after, limit)
+        .within(each_way_of_seeing)
         .rows(tx)
         .await?;
     Ok(rows.iter().map(Resource::from).collect())
+}
+
+/// The policy of `resources` is one condition with alternatives, which no index answers: who sees three among a million would
+/// wait for all of them. So each alternative is asked by its own index for the first page, and these are joined.
+fn each_way_of_seeing(page: &str) -> String {
+    format!(
+        "select distinct on (updated_at, id) {COLUMNS}
+         from (
+           select r.*
+           from unnest((select rowhouse.caller_audiences())::uuid[]) mine (mine)
+           cross join lateral (select {COLUMNS} from rowhouse.resources where audience = mine.mine and {page}) r
+           union all
+           select r.*
+           from unnest((select rowhouse.caller_principals())::uuid[]) mine (mine)
+           cross join lateral (select {COLUMNS} from rowhouse.resources where owner_id = mine.mine and {page}) r
+           union all
+           (select {COLUMNS}
+            from (
+              select resource_id
+              from rowhouse.resource_acl
+              where tenant_id = $1 and principal_id = any ((select rowhouse.caller_principals())::uuid[])) acl
+            join rowhouse.resources on id = acl.resource_id
+            where {page})
+         ) seen
+         order by updated_at desc, id desc"
+    )
 }
 
 /// What is to become different; what is not given stays.
@@ -289,6 +369,7 @@ pub async fn update(
     if let Some(payload) = &changes.payload {
         check_payload(payload)?;
     }
+    check_place(tx, changes.workspace_id, None, None).await?;
     let resource = change(
         tx,
         id,
@@ -304,7 +385,14 @@ pub async fn update(
         read_at,
     )
     .await
-    .on_constraint("resources_workspace", Error::NotFound("workspace"))?;
+    .on_constraint(
+        "resources_visible_to_a_team",
+        Error::invalid("visibility", "`team` is for a resource with a team"),
+    )
+    .on_constraint(
+        "resources_visible_to_a_project",
+        Error::invalid("visibility", "`project` is for a resource in a project"),
+    )?;
     let fields = changed_fields(&[
         ("type", changes.r#type.is_some()),
         ("title", changes.title.is_some()),
@@ -341,11 +429,18 @@ async fn change(
         )
         .await?;
     if let Some(row) = row {
-        Ok(Resource::from(&row))
-    } else {
-        get(tx, id).await?;
-        Err(Error::Changed)
+        return Ok(Resource::from(&row));
     }
+    let as_it_is = get(tx, id).await?;
+    match read_at {
+        Some(at) if at != as_it_is.updated_at => Err(Error::Changed),
+        _ => Err(not_the_callers()),
+    }
+}
+
+/// It is seen, and not for the caller to do this with.
+fn not_the_callers() -> Error {
+    Error::NotPermitted("the caller may see this resource, and not change it so".to_owned())
 }
 
 /// Marks a resource as deleted; [`restore`] brings it back. [`Error::Changed`] when `read_at` is not its `updated_at` any
@@ -370,7 +465,11 @@ pub async fn restore(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
         )
         .await?;
     let Some(row) = row else {
-        return get(tx, id).await;
+        let as_it_is = find(tx, id).await?;
+        return match as_it_is.deleted_at {
+            None => Ok(as_it_is),
+            Some(_) => Err(not_the_callers()),
+        };
     };
     let resource = Resource::from(&row);
     trail(tx, "resources.restore", &resource).await?;
@@ -410,7 +509,8 @@ fn check_payload(payload: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Gives a principal access to a resource, or another access than it had.
+/// Gives a principal access to a resource, or another access than it had. [`Error::NotPermitted`] for whoever does not
+/// administer the resource: nobody gives more than it holds.
 pub async fn grant(
     tx: &mut TenantTx,
     id: ResourceId,
@@ -442,7 +542,15 @@ pub async fn revoke(tx: &mut TenantTx, id: ResourceId, principal: PrincipalId) -
         )
         .await?;
     if gone == 0 {
-        return Err(Error::NotFound("entry"));
+        let may_share = tx
+            .one("select rowhouse.may_share($1)", &[&id])
+            .await?
+            .get(0);
+        return Err(if may_share {
+            Error::NotFound("entry")
+        } else {
+            not_the_callers()
+        });
     }
     audit::record(
         tx,

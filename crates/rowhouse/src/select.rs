@@ -12,6 +12,9 @@ use crate::tx::Transaction;
 
 /// The most rows of a page.
 pub const LONGEST_PAGE: u16 = 200;
+/// What is asked of the database: the first that is long enough. The planner has to see a number, and a statement for each
+/// would be two hundred of them.
+const LENGTHS: [u16; 4] = [20, 50, 100, LONGEST_PAGE];
 
 pub(crate) type Param<'a> = &'a (dyn ToSql + Sync);
 
@@ -19,7 +22,7 @@ pub(crate) type Param<'a> = &'a (dyn ToSql + Sync);
 pub(crate) struct Select<'a> {
     sql: String,
     params: Vec<Param<'a>>,
-    limit: i64,
+    limit: u16,
 }
 
 impl<'a> Select<'a> {
@@ -47,6 +50,12 @@ impl<'a> Select<'a> {
         }
     }
 
+    /// The statement so far becomes a part of a larger one.
+    pub(crate) fn within(mut self, larger: impl FnOnce(&str) -> String) -> Self {
+        self.sql = larger(&self.sql);
+        self
+    }
+
     /// By `column` and `id`, the newest first, behind `after`, at most `limit` rows.
     pub(crate) fn newest_first(
         mut self,
@@ -59,10 +68,13 @@ impl<'a> Select<'a> {
             self.params.push(id);
             self.append(format_args!(", ${})", self.params.len()));
         }
-        self.limit = i64::from(limit.clamp(1, LONGEST_PAGE));
-        let last = self.params.len() + 1;
+        self.limit = limit.clamp(1, LONGEST_PAGE);
+        let asked = LENGTHS
+            .into_iter()
+            .find(|length| *length >= self.limit)
+            .unwrap_or(LONGEST_PAGE);
         self.append(format_args!(
-            " order by {column} desc, id desc limit ${last}"
+            " order by {column} desc, id desc limit {asked}"
         ));
         self
     }
@@ -72,8 +84,8 @@ impl<'a> Select<'a> {
     }
 
     pub(crate) async fn rows(&self, tx: &mut impl Transaction) -> Result<Vec<Row>> {
-        let mut params = self.params.clone();
-        params.push(&self.limit);
-        tx.query(&self.sql, &params).await
+        let mut rows = tx.query(&self.sql, &self.params).await?;
+        rows.truncate(self.limit.into());
+        Ok(rows)
     }
 }

@@ -1,12 +1,12 @@
 //! Closed sets: an enum here, `text` with a named CHECK in the database. Not a Postgres enum, whose comparison is not
 //! leakproof, so that a policied table could not use an index on it. A test compares each with its CHECK.
 
-/// Declares an enum that is its text in the database, in JSON and on the command line. `shown as`: its name among the
+/// Declares an enum that is its text in the database, in JSON and on the command line. It is ordered as it is written. `shown as`: its name among the
 /// schemas of the API, where two slices use one word.
 macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident $(shown as $shown:ident)? { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $name {
             $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)+
         }

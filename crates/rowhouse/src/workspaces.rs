@@ -97,14 +97,15 @@ pub async fn get(tx: &mut TenantTx, id: WorkspaceId) -> Result<Workspace> {
         .ok_or(Error::NotFound("workspace"))
 }
 
-/// Where a resource goes that names no workspace: the oldest of the tenant, which it was founded with.
+/// Where a resource goes that names no workspace: the oldest that the caller may use, as a rule the one that the tenant was
+/// founded with.
 pub async fn home(tx: &mut TenantTx) -> Result<WorkspaceId> {
     let tenant = tx.tenant_id();
     let row = tx
         .optional(
             "select id
              from rowhouse.workspaces
-             where tenant_id = $1 and deleted_at is null
+             where tenant_id = $1 and deleted_at is null and rowhouse.may_use_workspace(id)
              order by created_at, id
              limit 1",
             &[&tenant],

@@ -14,6 +14,8 @@ mod mail;
 #[expect(dead_code, unused_imports, reason = "its other tests are tests only")]
 #[path = "it/pool.rs"]
 mod pool;
+#[path = "it/rights.rs"]
+mod rights;
 #[path = "it/wall.rs"]
 mod wall;
 #[path = "it/world.rs"]
@@ -47,6 +49,23 @@ begin
     definition := replace(definition, pieces[n], pieces[n + 1]);
   end loop;
   execute definition;
+end
+$$;
+create function pg_temp.edit_policy(relation regclass, policy name, variadic pieces text[]) returns void language plpgsql as $$
+declare
+  used text;
+  checked text;
+begin
+  select pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid) into used, checked
+  from pg_policy where polrelid = relation and polname = policy;
+  for n in 1 .. cardinality(pieces) by 2 loop
+    if strpos(concat(used, checked), pieces[n]) = 0 then
+      raise exception '% does not hold: %, but %', policy, pieces[n], concat(used, checked);
+    end if;
+    used := replace(used, pieces[n], pieces[n + 1]);
+    checked := replace(checked, pieces[n], pieces[n + 1]);
+  end loop;
+  execute format('alter policy %I on %s %s %s', policy, relation, 'using (' || used || ')', 'with check (' || checked || ')');
 end
 $$;
 create function pg_temp.edit_view(relation regclass, variadic pieces text[]) returns void language plpgsql as $$
@@ -704,6 +723,109 @@ const LIVENESS: &[Mutation] = &[
     ),
 ];
 
+const INSIDE: &[Mutation] = &[
+    (
+        "inside: projects are no floor",
+        "drop policy project_floor on rowhouse.resources",
+        "a_project_is_a_floor_inside_the_tenant",
+    ),
+    (
+        "inside: everybody sees everything",
+        "alter policy reading on rowhouse.resources using (true)",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: everybody changes everything",
+        "alter policy writing on rowhouse.resources using (true)",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: who sees it changes it",
+        "select pg_temp.edit_policy('rowhouse.resources', 'writing', 'rowhouse.caller_edits()', 'rowhouse.caller_audiences()')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: a reader's entry lets change",
+        "select pg_temp.edit_policy('rowhouse.resources', 'writing', '{write,admin}', '{read,write,admin}')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: entries are for everybody",
+        "select pg_temp.edit_policy('rowhouse.resources', 'reading', '(a.principal_id = ANY', '(true or a.principal_id = ANY')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: anything is put anywhere",
+        "alter policy making on rowhouse.resources with check (true)",
+        "nothing_is_put_where_the_caller_does_not_belong",
+    ),
+    (
+        "inside: put into any workspace",
+        "select pg_temp.edit_policy('rowhouse.resources', 'making', 'rowhouse.may_use_workspace(workspace_id)', 'true')",
+        "nothing_is_put_where_the_caller_does_not_belong",
+    ),
+    (
+        "inside: put into any team",
+        "select pg_temp.edit_policy('rowhouse.resources', 'making', '(team_id = ANY', '(true or team_id = ANY')",
+        "nothing_is_put_where_the_caller_does_not_belong",
+    ),
+    (
+        "inside: whoever is in a project edits it",
+        "select pg_temp.edit('rowhouse.caller_edits', ''';''::text, 5', ''';''::text, 3')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: entries are everybody's to make",
+        "alter policy adding on rowhouse.resource_acl with check (true)",
+        "a_granter_gives_no_more_than_it_holds",
+    ),
+    (
+        "inside: entries are everybody's to raise",
+        "alter policy changing on rowhouse.resource_acl using (true)",
+        "a_granter_gives_no_more_than_it_holds",
+    ),
+    (
+        "inside: entries are everybody's to take",
+        "alter policy removing on rowhouse.resource_acl using (true)",
+        "a_granter_gives_no_more_than_it_holds",
+    ),
+    (
+        "inside: who may write may share",
+        "select pg_temp.edit('rowhouse.may_share', 'a.access = ''admin''', 'a.access <> ''read''')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: who sees it may share",
+        "select pg_temp.edit('rowhouse.may_share', 'rowhouse.caller_administers()', 'rowhouse.caller_audiences()')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: an editor shares",
+        "select pg_temp.edit('rowhouse_private.refresh', '(where r.role = ''admin'')', '(where r.role <> ''viewer'')')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: a project's viewer edits",
+        "select pg_temp.edit('rowhouse_private.refresh', '''{editor,admin}''', '''{viewer,editor,admin}''')",
+        "what_everybody_may_is_what_the_model_says",
+    ),
+    (
+        "inside: a writer says who sees it",
+        "drop trigger shared on rowhouse.resources",
+        "who_sees_it_is_for_its_administrators_to_say",
+    ),
+    (
+        "inside: moved into any workspace",
+        "select pg_temp.edit('rowhouse_private.resource_shared', 'not rowhouse.may_use_workspace(new.workspace_id)', 'false')",
+        "nothing_is_put_where_the_caller_does_not_belong",
+    ),
+    (
+        "inside: moved to any team",
+        "select pg_temp.edit('rowhouse_private.resource_shared', 'new.team_id = any (rowhouse.caller_principals())', 'true')",
+        "nothing_is_put_where_the_caller_does_not_belong",
+    ),
+];
+
 const RESIDUE: &[Mutation] = &[
     (
         "what is left is not looked at",
@@ -793,13 +915,17 @@ async fn all() -> bool {
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
         mail::CHECKS,
+        rights::CHECKS,
         wall::CHECKS,
         pool::CHECKS,
     ]
     .concat()
     .into_iter()
     .collect();
-    let mutations = [POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, RESIDUE, MAIL].concat();
+    let mutations = [
+        POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, INSIDE, RESIDUE, MAIL,
+    ]
+    .concat();
     let only = std::env::var("ROWHOUSE_MUTANTS").unwrap_or_default();
     let mutations: Vec<Mutation> = mutations
         .into_iter()

@@ -85,7 +85,7 @@ fn rows_that_come_meanwhile_disturb_no_walk() {
                 .json();
             let id = text(&newest["items"][0]["id"]);
             call("PATCH", &home.path(&format!("/resources/{id}")))
-                .json(&json!({ "visibility": "team" }))
+                .json(&json!({ "visibility": "private" }))
                 .by(&writer)
                 .gets(200);
         }

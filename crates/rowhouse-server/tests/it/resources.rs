@@ -42,8 +42,7 @@ fn what_was_sent_is_read_back_as_it_was() {
 fn a_change_changes_what_it_names_and_nothing_else() {
     let home = Tenant::founded();
     let writer = home.writer();
-    let body =
-        json!({ "type": "prompt", "title": "First", "payload": { "a": 1 }, "visibility": "team" });
+    let body = json!({ "type": "prompt", "title": "First", "payload": { "a": 1 }, "visibility": "private" });
     let made = post(&home.path("/resources"), &body)
         .by(&writer)
         .gets(201)

@@ -85,6 +85,7 @@ const TRIGGERS: &[&str] = &[
     "rowhouse.principals|principal_added",
     "rowhouse.projects|projects_added",
     "rowhouse.projects|projects_changed",
+    "rowhouse.resources|shared",
     "rowhouse.team_members|team_members_changed",
     "rowhouse.teams|team_changed",
     "rowhouse.tenant_members|member_changed",
@@ -505,6 +506,9 @@ pub async fn functions_with_their_owners_rights_are_these(world: &World) {
         public,
         set(&[
             "bound_tenant",
+            "caller_administers",
+            "caller_audiences",
+            "caller_edits",
             "caller_principals",
             "caller_role",
             "current_principal",
@@ -672,9 +676,15 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
         called,
         set(&[
             "rowhouse.bound_tenant()",
+            "rowhouse.caller_audiences()",
+            "rowhouse.caller_edits()",
+            "rowhouse.caller_principals()",
             "rowhouse.caller_role()",
             "rowhouse.current_principal()",
+            "rowhouse.current_projects()",
             "rowhouse.floor_first()",
+            "rowhouse.may_share(uuid)",
+            "rowhouse.may_use_workspace(uuid)",
             "rowhouse.writable_tenant()"
         ]),
         "HOLE: policies call other functions"
@@ -682,7 +692,7 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
     none(
         world,
         "select oid::regprocedure from pg_proc where pronamespace = 'rowhouse'::regnamespace
-           and proname in ('bound_tenant', 'writable_tenant', 'current_tenant', 'current_user_id', 'current_projects', 'caller_principals', 'current_principal', 'caller_role', 'default_tenant')
+           and proname in ('bound_tenant', 'writable_tenant', 'current_tenant', 'current_user_id', 'current_projects', 'caller_principals', 'caller_audiences', 'caller_edits', 'caller_administers', 'may_share', 'may_use_workspace', 'current_principal', 'caller_role', 'default_tenant')
            and (provolatile <> 's' or proparallel <> 's')",
     )
     .await;

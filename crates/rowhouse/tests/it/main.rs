@@ -13,6 +13,7 @@ mod mail;
 mod plans;
 mod pool;
 mod resources;
+mod rights;
 mod schema;
 mod tables;
 mod wall;

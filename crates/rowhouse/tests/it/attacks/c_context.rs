@@ -535,6 +535,8 @@ pub async fn c05_nothing_seals_what_a_caller_hands_over(world: &World) {
             "rowhouse.enter(bytea)",
             "rowhouse.residue(bigint)",
             "rowhouse.locate(text,bytea)",
+            "rowhouse.may_share(uuid)",
+            "rowhouse.may_use_workspace(uuid)",
         ],
     )
     .await;
