@@ -24,6 +24,7 @@ const OTHERS: &[&str] = &[
 pub struct Settings {
     pub host: std::net::IpAddr,
     pub port: u16,
+    public_url: String,
     database_url: String,
     app_url: String,
     platform_url: String,
@@ -124,6 +125,15 @@ impl Settings {
             ));
         }
         Ok(self)
+    }
+
+    /// What an invitation's mail holds; `{token}` stands for what opens.
+    pub fn invitation_link(&self) -> String {
+        let base = match self.public_url.trim_end_matches('/') {
+            "" => format!("http://{}:{}", self.host, self.port),
+            url => url.to_owned(),
+        };
+        format!("{base}/invitations/accept?token={{token}}")
     }
 
     /// The mail server's, where it wants one.

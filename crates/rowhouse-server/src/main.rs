@@ -26,6 +26,7 @@ mod openapi;
 mod output;
 mod page;
 mod ping;
+mod provisioning;
 mod resources;
 mod router;
 mod seed;

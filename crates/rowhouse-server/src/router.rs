@@ -8,7 +8,7 @@ use utoipa::OpenApi;
 
 use crate::error::Problem;
 use crate::openapi::{Common, Tags};
-use crate::{audit, docs, health, keys, mail, ping, resources, tenants, workspaces};
+use crate::{audit, docs, health, keys, mail, ping, provisioning, resources, tenants, workspaces};
 
 /// A line of the table is method, path and handler. It becomes a route, and a part of the `OpenAPI` document.
 macro_rules! routes {
@@ -52,6 +52,8 @@ routes! {
     delete "/api/v1/tenants/{tenant}"                                      tenants::api::delete,
     post   "/api/v1/tenants/{tenant}/suspend"                              tenants::api::suspend,
     post   "/api/v1/tenants/{tenant}/resume"                               tenants::api::resume,
+    get    "/api/v1/tenants/{tenant}/provision"                            provisioning::api::get,
+    post   "/api/v1/tenants/{tenant}/provision"                            provisioning::api::start,
 
     // Operators, and callers inside the tenant: its administration
     get    "/api/v1/tenants/{tenant}"                                      tenants::api::get,

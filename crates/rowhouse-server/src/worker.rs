@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use rowhouse::jobs::{self, Kind};
-use rowhouse::{Operator, Result, Rowhouse, mail};
+use rowhouse::{Operator, Result, Rowhouse, mail, provisioning};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -33,6 +33,13 @@ impl Worker {
     pub fn start(house: &Rowhouse, mailer: Option<Mailer>, settings: &Settings) -> Self {
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
+        let completion = Completion {
+            house: house.clone(),
+            link: settings.invitation_link(),
+        };
+        tasks.spawn(until(stopping.clone(), move || {
+            completion.clone().go_on_with_one()
+        }));
         if let Some(mailer) = mailer {
             let post = Post {
                 house: house.clone(),
@@ -128,6 +135,37 @@ impl Post {
         self.house
             .begin_platform_as(Operator::local("worker"))
             .await
+    }
+}
+
+/// Completes tenants.
+#[derive(Clone)]
+struct Completion {
+    house: Rowhouse,
+    link: String,
+}
+
+impl Completion {
+    /// One tenant, to its end, if one is due: a transaction for each step, so that a fall costs one of them.
+    async fn go_on_with_one(self) -> Result<bool> {
+        let begin = async || {
+            let operator = Operator::local("worker");
+            self.house.begin_platform_as(operator).await
+        };
+        let mut tx = begin().await?;
+        let Some(job) = jobs::claim(&mut tx, Kind::Provision, provisioning::LEASE).await? else {
+            return Ok(false);
+        };
+        tx.commit().await?;
+        loop {
+            let mut tx = begin().await?.inside(job.tenant).await?;
+            let run = provisioning::step(&mut tx, &self.link).await?;
+            tx.commit().await?;
+            if run.status == provisioning::Status::Done {
+                tracing::info!(tenant_id = %job.tenant, "tenant provisioned");
+                return Ok(true);
+            }
+        }
     }
 }
 

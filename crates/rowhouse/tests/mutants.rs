@@ -14,6 +14,9 @@ mod mail;
 #[expect(dead_code, unused_imports, reason = "its other tests are tests only")]
 #[path = "it/pool.rs"]
 mod pool;
+#[expect(dead_code, unused_imports, reason = "its other tests are tests only")]
+#[path = "it/provisioning.rs"]
+mod provisioning;
 #[path = "it/rights.rs"]
 mod rights;
 #[path = "it/wall.rs"]
@@ -222,6 +225,39 @@ const POLICIES: &[Mutation] = &[
         "the wall is changed while a tenant is bound",
         "select pg_temp.edit('rowhouse_private.refuse_while_bound', '<> '''' then', '<> '''' and false then')",
         "d13_the_wall_is_not_changed_while_a_tenant_is_bound",
+    ),
+];
+
+const PROVISIONING: &[Mutation] = &[
+    (
+        "managers write their quotas",
+        "create policy managers on rowhouse.quotas for all to rowhouse_app using (true) with check (true)",
+        "a_tenant_changes_nothing_of_what_it_is_granted",
+    ),
+    (
+        "managers point their storage elsewhere",
+        "create policy managers on rowhouse.tenant_configs for all to rowhouse_app using (true) with check (true)",
+        "a_tenant_changes_nothing_of_what_it_is_granted",
+    ),
+    (
+        "whoever is inside reads the run",
+        "create policy inside on rowhouse.provisioning_runs for select to rowhouse_app using (true)",
+        "a_tenant_changes_nothing_of_what_it_is_granted",
+    ),
+    (
+        "quotas are granted to the application",
+        "grant update (amount) on rowhouse.quotas to rowhouse_app",
+        "a_tenant_changes_nothing_of_what_it_is_granted",
+    ),
+    (
+        "a run makes no job",
+        "alter table rowhouse.provisioning_runs disable trigger provisioning_started",
+        "a_run_that_was_left_is_gone_on_with",
+    ),
+    (
+        "the floor of the runs is gone",
+        "drop policy tenant_floor on rowhouse.provisioning_runs",
+        "what_is_granted_stays_inside",
     ),
 ];
 
@@ -915,6 +951,7 @@ async fn all() -> bool {
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
         mail::CHECKS,
+        provisioning::CHECKS,
         rights::CHECKS,
         wall::CHECKS,
         pool::CHECKS,

@@ -12,6 +12,7 @@ mod keys;
 mod mail;
 mod plans;
 mod pool;
+mod provisioning;
 mod resources;
 mod rights;
 mod schema;
@@ -22,7 +23,7 @@ mod world;
 /// Each check is also a mutant's killer, found by its name.
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let files: [&[(&str, attacks::Check)]; 8] = [
+    let files: [&[(&str, attacks::Check)]; 9] = [
         attacks::a_wall::CHECKS,
         attacks::b_ways_around::CHECKS,
         attacks::c_context::CHECKS,
@@ -30,6 +31,7 @@ fn every_check_has_a_name_of_its_own() {
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
         mail::CHECKS,
+        provisioning::CHECKS,
         wall::CHECKS,
     ];
     let mut names = std::collections::BTreeSet::new();
