@@ -14,6 +14,7 @@ mod keys;
 mod mail;
 mod openapi;
 mod pages;
+mod provisioning;
 mod readme;
 mod resources;
 mod same_work;
