@@ -114,9 +114,10 @@ async fn callers(house: &Rowhouse, tenant: rowhouse::ids::TenantId) -> Result<Ve
             "Member",
         )
         .await?;
+        let system = registry.system_of(tenant).await?;
+        members::add(&mut registry, &system, user.id, Role::Member).await?;
         registry.commit().await?;
         let mut tx = house.begin_system(tenant).await?;
-        members::add(&mut tx, user.id, Role::Member).await?;
         tx.execute(
             "insert into rowhouse.user_project_roles (tenant_id, project_id, user_id, role)
              select p.tenant_id, p.id, $2, 'editor' from rowhouse.projects p where p.tenant_id = $1 limit $3",

@@ -1,9 +1,9 @@
-//! Lists of resources through the library: pages of 50 anywhere in a tenant, under every combination of filters that the
-//! library offers.
+//! Lists of resources through the library, as far as the caller may see them: pages of 50 anywhere in a tenant, under every
+//! combination of filters that the library offers, and the first page of callers who see much, little and nothing.
 
 use std::time::Instant;
 
-use rowhouse::ids::{TenantId, WorkspaceId};
+use rowhouse::ids::{TenantId, UserId, WorkspaceId};
 use rowhouse::resources::{self, Filter, ResourceType, Visibility};
 use rowhouse::{Context, Rowhouse};
 
@@ -18,6 +18,20 @@ const LIMIT: u16 = 50;
 /// Pages of each combination of filters.
 const PAGES: usize = 100;
 const COMBINATIONS: usize = 8;
+/// First pages of each caller.
+const FIRST_PAGES: usize = 400;
+/// People of each tenant. The first is its owner; the second is in each team and project; the ninth in none, with entries in
+/// ACLs; the tenth is named nowhere.
+const PEOPLE: usize = 10;
+const CALLERS: [(&str, usize, bool); 3] = [
+    ("much: in each team and project of an open tenant", 2, true),
+    (
+        "little: in no team, a few entries in a closed tenant",
+        9,
+        false,
+    ),
+    ("nothing: named nowhere in a closed tenant", 10, false),
+];
 
 pub async fn measure(server: &Server) -> Result<Part> {
     let mut small = Shelf::new(server, "lists_small", 1).await?;
@@ -35,6 +49,39 @@ pub async fn measure(server: &Server) -> Result<Part> {
                 }
             }
         }
+    }
+
+    let mut callers = Table::new(["the caller sees", "rows seen", "p50", "p95"]);
+    let mut goals = Vec::new();
+    for (who, person, open) in CALLERS {
+        let mut samples = Samples::default();
+        let mut seen = 0;
+        for round in 0..=FIRST_PAGES {
+            let (took, rows) = large.first_page(person, open).await?;
+            if round > 0 {
+                samples.add(took);
+                seen = seen.max(rows);
+            }
+        }
+        callers.row([
+            who.to_owned(),
+            format!(
+                "{seen}{}",
+                if seen == usize::from(LIMIT) {
+                    " and more"
+                } else {
+                    ""
+                }
+            ),
+            time(samples.median()),
+            time(samples.quantile(0.95)),
+        ]);
+        let (first, _) = who.split_once(':').unwrap_or((who, ""));
+        goals.push(goal(
+            &format!("1,000,000, by who sees {first}"),
+            &samples,
+            5.0,
+        ));
     }
 
     let mut table = Table::new(["filters", "10 k, p50", "10 k, p95", "1 M, p50", "1 M, p95"]);
@@ -61,16 +108,21 @@ pub async fn measure(server: &Server) -> Result<Part> {
         title: "Lists of resources",
         about: format!(
             "`resources::list`, {LIMIT} a page, with BEGIN, `enter` and COMMIT: {} pages each, at random places, in one \
-             tenant of 10,000 resources and in a random one of {LARGE} tenants with 10,000 each. {WORKSPACES} workspaces a tenant; types and \
-             visibilities are unevenly frequent (60 % down to 3 %). What an access list allows is not part of it: the library \
-             does not enforce it yet. Resources were written as the superuser with foreign-key checks off.",
+             tenant of 10,000 resources and in a random one of {LARGE} tenants with 10,000 each, for a member who is in each team and project. \
+             Each tenant has {PEOPLE} people, 4 teams, 4 projects, {WORKSPACES} workspaces; types and visibilities are \
+             unevenly frequent; 5 % of the resources have an entry in their ACL. In an open tenant half of the resources are for everyone inside; \
+             in a closed one, which is every other, none is. The second table is the first page, without filters, of callers \
+             who see much, little and nothing. Resources were written as the superuser with foreign-key checks off.",
             all[0].count()
         ),
-        tables: vec![table],
-        goals: vec![
+        tables: vec![table, callers],
+        goals: [
             goal("10,000 resources", &all[0], 300.0),
             goal("1,000,000 resources", &all[1], 5.0),
-        ],
+        ]
+        .into_iter()
+        .chain(goals)
+        .collect(),
     })
 }
 
@@ -109,6 +161,8 @@ struct Shelf {
     house: Rowhouse,
     /// A place in some tenant where a page can begin, and what a filter for a row that is there would say.
     places: Vec<(TenantId, Filter)>,
+    /// Each tenant with its people, and whether it is open.
+    tenants: Vec<(TenantId, Vec<UserId>, bool)>,
     dice: Dice,
 }
 
@@ -116,10 +170,13 @@ impl Shelf {
     async fn new(server: &Server, name: &str, tenants: usize) -> Result<Self> {
         let database = server.database(name).await?;
         database.found(tenants).await?;
+        let house = database.house().await?;
+        let tenants = people(&database, &house).await?;
         fill(&database).await?;
         Ok(Self {
-            house: database.house().await?,
+            house,
             places: places(&database).await?,
+            tenants,
             dice: Dice::new(17),
         })
     }
@@ -137,14 +194,83 @@ impl Shelf {
         if combination & BY_VISIBILITY == 0 {
             filter.visibility = None;
         }
+        let home = self.tenants.iter().find(|(id, ..)| id == tenant);
+        let (_, people, _) = home.ok_or("a place in no tenant")?;
+        let context = Context::user(*tenant, people[1]);
+        Ok(self.list(&context, &filter).await?.0)
+    }
+
+    /// The first page of the person with this number in some tenant of this kind: how long it took, and its rows.
+    async fn first_page(&mut self, person: usize, open: bool) -> Result<(f64, usize)> {
+        let kind: Vec<_> = self
+            .tenants
+            .iter()
+            .filter(|(.., is_open)| *is_open == open)
+            .collect();
+        let (tenant, people, _) = self.dice.pick(&kind);
+        let context = Context::user(*tenant, people[person - 1]);
+        self.list(&context, &Filter::default()).await
+    }
+
+    async fn list(&self, context: &Context, filter: &Filter) -> Result<(f64, usize)> {
         let begun = Instant::now();
-        let mut tx = self.house.begin(&Context::tenant(*tenant)).await?;
-        resources::list(&mut tx, &filter, LIMIT).await?;
+        let mut tx = self.house.begin(context).await?;
+        let rows = resources::list(&mut tx, filter, LIMIT).await?.len();
         tx.commit().await?;
         let took = begun.elapsed().as_secs_f64() * 1e6;
         self.house.ready().await?; // what the pool does behind COMMIT is not this page's, nor the next one's
-        Ok(took)
+        Ok((took, rows))
     }
+}
+
+/// The people, teams and projects of each tenant. The owner comes last: while there is none, the platform names members.
+async fn people(
+    database: &Database,
+    house: &Rowhouse,
+) -> Result<Vec<(TenantId, Vec<UserId>, bool)>> {
+    let superuser = database.superuser().await?;
+    let mut tenants = Vec::new();
+    let founded = superuser
+        .query("select id from rowhouse.tenants order by id", &[])
+        .await?;
+    for (number, row) in founded.iter().enumerate() {
+        let tenant: TenantId = row.get(0);
+        let people: Vec<UserId> = (0..PEOPLE).map(|_| UserId::new()).collect();
+        for (n, user) in people.iter().enumerate() {
+            superuser
+                .execute(
+                    "insert into rowhouse.users (id, email, name) values ($1, $2, 'Somebody')",
+                    &[user, &format!("person{n}@tenant{number}.example")],
+                )
+                .await?;
+        }
+        let mut tx = house.begin_system(tenant).await?;
+        for (n, user) in people.iter().enumerate().rev() {
+            let role = if n == 0 { "owner" } else { "member" };
+            tx.execute(
+                "insert into rowhouse.tenant_members (user_id, role) values ($1, $2)",
+                &[user, &role],
+            )
+            .await?;
+        }
+        tx.commit().await?;
+        let mut tx = house.begin(&Context::user(tenant, people[0])).await?;
+        tx.batch(
+            "insert into rowhouse.teams (id, name) select gen_random_uuid(), 'Team ' || n from generate_series(1, 4) n;
+             insert into rowhouse.projects (id, name) select gen_random_uuid(), 'Project ' || n from generate_series(1, 4) n",
+        )
+        .await?;
+        tx.execute("insert into rowhouse.team_members (team_id, user_id) select id, $1 from rowhouse.teams", &[&people[1]])
+            .await?;
+        tx.execute(
+            "insert into rowhouse.user_project_roles (project_id, user_id, role) select id, $1, 'editor' from rowhouse.projects",
+            &[&people[1]],
+        )
+        .await?;
+        tx.commit().await?;
+        tenants.push((tenant, people, number % 2 == 0));
+    }
+    Ok(tenants)
 }
 
 /// Checks of foreign keys are triggers: left out, or a million rows take minutes.
@@ -164,23 +290,53 @@ async fn fill(database: &Database) -> Result {
     superuser
         .execute(
             "insert into rowhouse.resources
-               (tenant_id, id, type, title, payload, visibility, workspace_id, owner_id, created_at, updated_at)
+               (tenant_id, id, type, title, payload, visibility, team_id, project_id, workspace_id, owner_id, created_at, updated_at)
              select t.id, gen_random_uuid(),
                case when a < 0.6 then 'prompt' when a < 0.8 then 'collection' when a < 0.9 then 'model'
                  when a < 0.97 then 'integration' else 'tag' end,
                'Resource ' || n,
                jsonb_build_object('text', repeat('lorem ipsum ', 12), 'number', n),
-               case when b < 0.8 then 'tenant' when b < 0.92 then 'team' when b < 0.97 then 'project' else 'private' end,
-               t.workspaces[1 + n % $2], t.id, at, at
+               visibility,
+               case when visibility = 'team' then t.teams[1 + n % 4] end,
+               case when visibility = 'project' then t.projects[1 + n % 4] end,
+               t.workspaces[1 + n % $2],
+               t.people[1 + n % 8], -- the last two own nothing
+               at, at
              from (
-               select w.tenant_id as id, array_agg(w.id) as workspaces from rowhouse.workspaces w group by w.tenant_id
+               select t.id, row_number() over (order by t.id) % 2 = 1 as open,
+                 array(select w.id from rowhouse.workspaces w where w.tenant_id = t.id) as workspaces,
+                 array(select x.id from rowhouse.teams x where x.tenant_id = t.id) as teams,
+                 array(select x.id from rowhouse.projects x where x.tenant_id = t.id) as projects,
+                 array(select m.user_id from rowhouse.tenant_members m where m.tenant_id = t.id order by m.user_id) as people
+               from rowhouse.tenants t
              ) t
              cross join generate_series(1, $1) n
              cross join lateral (
                select random() as a, random() as b, timestamptz '2026-01-01' + random() * interval '180 days' as at
                where t.id is not null and n > 0 -- so that it is drawn for each row
-             ) chance",
+             ) chance
+             cross join lateral (
+               select case
+                 when b < 0.5 and t.open then 'tenant'
+                 when b < 0.7 then 'team'
+                 when b < 0.9 then 'project'
+                 else 'private'
+               end as visibility
+             ) meant",
             &[&i32::try_from(EACH)?, &WORKSPACES],
+        )
+        .await?;
+    superuser
+        .execute(
+            "insert into rowhouse.resource_acl (tenant_id, resource_id, principal_id, access)
+             select r.tenant_id, r.id, m.people[1 + (random() * 8)::int], 'read'
+             from rowhouse.resources r
+             join (
+               select tenant_id, array_agg(user_id order by user_id) as people
+               from rowhouse.tenant_members group by tenant_id
+             ) m using (tenant_id)
+             where r.project_id is null and random() < 0.06",
+            &[],
         )
         .await?;
     database.tidy().await

@@ -97,6 +97,48 @@ table rowhouse.idempotency_keys  -- owner rowhouse_owner, row security, forced
   trigger touch -> rowhouse_private.touch
   grant delete, insert (tenant_id, key, request), select, update (status, answer) to rowhouse_app
 
+table rowhouse.invitations  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  id uuid not null
+  email text not null
+  role text not null
+  digest bytea not null
+  invited_by uuid not null default rowhouse.current_principal()
+  expires_at timestamp with time zone not null
+  revoked_at timestamp with time zone
+  accepted_at timestamp with time zone
+  accepted_by uuid
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint invitations_by_whom CHECK (((accepted_at IS NULL) = (accepted_by IS NULL)))
+  constraint invitations_digest_sha256 CHECK ((octet_length(digest) = 32))
+  constraint invitations_end CHECK ((expires_at <= (created_at + '720:00:00'::interval)))
+  constraint invitations_role CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))
+  constraint invitations_used_once CHECK (((accepted_at IS NULL) OR (revoked_at IS NULL)))
+  constraint invitations_accepter FOREIGN KEY (tenant_id, accepted_by) REFERENCES rowhouse.principals(tenant_id, id)
+  constraint invitations_inviter FOREIGN KEY (tenant_id, invited_by) REFERENCES rowhouse.principals(tenant_id, id)
+  constraint invitations_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint invitations_pkey PRIMARY KEY (tenant_id, id)
+  INDEX invitations_by_age btree (tenant_id, created_at DESC, id DESC)
+  policy managers permissive for all to rowhouse_app
+      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_delete restrictive for delete to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_update restrictive for update to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger invitation_changed -> rowhouse_private.invitation_changed
+  trigger touch -> rowhouse_private.touch
+  grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, created_at, updated_at), update (revoked_at) to rowhouse_app
+  grant insert, select, update (revoked_at, accepted_at, accepted_by, updated_at) to rowhouse_definer
+  grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, created_at, updated_at), update (revoked_at) to rowhouse_platform
+
 table rowhouse.jobs  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null
   kind text not null
@@ -119,6 +161,7 @@ table rowhouse.locator  -- owner rowhouse_owner, row security, forced
   digest bytea not null
   tenant_id uuid
   id uuid not null
+  principal_id uuid
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
   constraint locator_digest_sha256 CHECK ((octet_length(digest) = 32))
@@ -222,6 +265,7 @@ table rowhouse.outbox  -- owner rowhouse_owner, row security, forced
   trigger mail_queued -> rowhouse_private.mail_queued
   trigger touch -> rowhouse_private.touch
   grant insert (tenant_id, id, recipient, subject, text) to rowhouse_app
+  grant insert (tenant_id, id, recipient, subject, text) to rowhouse_definer
   grant insert (tenant_id, id, recipient, subject, text), select, update (text, status, attempts, last_error, sent_at) to rowhouse_platform
 
 table rowhouse.platform_audit  -- owner rowhouse_owner, row security, forced
@@ -280,7 +324,7 @@ table rowhouse.projects  -- owner rowhouse_owner, row security, forced
   deleted_at timestamp with time zone
   constraint projects_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint projects_pkey PRIMARY KEY (tenant_id, id)
-  constraint projects_name UNIQUE (tenant_id, name)
+  UNIQUE INDEX projects_name btree (tenant_id, name) WHERE (deleted_at IS NULL)
   policy inside permissive for select to rowhouse_app
       using true
   policy managers permissive for all to rowhouse_app
@@ -458,6 +502,42 @@ table rowhouse.schema_history  -- owner rowhouse_owner
   grant select to rowhouse_app
   grant select to rowhouse_platform
 
+table rowhouse.sessions  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  id uuid not null
+  user_id uuid not null
+  digest bytea not null
+  expires_at timestamp with time zone not null
+  revoked_at timestamp with time zone
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint sessions_digest_sha256 CHECK ((octet_length(digest) = 32))
+  constraint sessions_end CHECK ((expires_at <= (created_at + '720:00:00'::interval)))
+  constraint sessions_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint sessions_user FOREIGN KEY (tenant_id, user_id) REFERENCES rowhouse.principals(tenant_id, id)
+  constraint sessions_pkey PRIMARY KEY (tenant_id, id)
+  INDEX sessions_by_age btree (tenant_id, created_at DESC, id DESC)
+  INDEX sessions_by_user btree (tenant_id, user_id, created_at DESC, id DESC)
+  policy managers permissive for all to rowhouse_app
+      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy own permissive for select to rowhouse_app
+      using (user_id = ( SELECT rowhouse.current_user_id() AS current_user_id))
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_delete restrictive for delete to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_update restrictive for update to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger touch -> rowhouse_private.touch
+  grant select (tenant_id, id, user_id, expires_at, revoked_at, created_at, updated_at) to rowhouse_app
+  grant insert, select, update (revoked_at, updated_at) to rowhouse_definer
+  grant select (tenant_id, id, user_id, expires_at, revoked_at, created_at, updated_at) to rowhouse_platform
+
 table rowhouse.team_members  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
   team_id uuid not null
@@ -487,7 +567,7 @@ table rowhouse.team_members  -- owner rowhouse_owner, row security, forced
   trigger team_members_changed -> rowhouse_private.membership_changed
   trigger touch -> rowhouse_private.touch
   grant delete, insert, select to rowhouse_app
-  grant select to rowhouse_definer
+  grant delete, select to rowhouse_definer
   grant delete, insert, select to rowhouse_platform
 
 table rowhouse.teams  -- owner rowhouse_owner, row security, forced
@@ -499,7 +579,7 @@ table rowhouse.teams  -- owner rowhouse_owner, row security, forced
   deleted_at timestamp with time zone
   constraint teams_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint teams_pkey PRIMARY KEY (tenant_id, id)
-  constraint teams_name UNIQUE (tenant_id, name)
+  UNIQUE INDEX teams_name btree (tenant_id, name) WHERE (deleted_at IS NULL)
   policy inside permissive for select to rowhouse_app
       using true
   policy managers permissive for all to rowhouse_app
@@ -572,10 +652,11 @@ table rowhouse.tenant_members  -- owner rowhouse_owner, row security, forced
   policy tenant_floor_update restrictive for update to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger member_changed -> rowhouse_private.member_changed
+  trigger member_went -> rowhouse_private.member_went
   trigger touch -> rowhouse_private.touch
   grant delete, select, update (role) to rowhouse_app
-  grant insert, select to rowhouse_definer
-  grant delete, insert, select, update (role) to rowhouse_platform
+  grant delete, insert, select to rowhouse_definer
+  grant delete, select, update (role) to rowhouse_platform
 
 table rowhouse.tenants  -- owner rowhouse_owner, row security, forced
   id uuid not null
@@ -638,7 +719,7 @@ table rowhouse.user_project_roles  -- owner rowhouse_owner, row security, forced
   trigger roles_changed -> rowhouse_private.membership_changed
   trigger touch -> rowhouse_private.touch
   grant delete, insert, select, update (role) to rowhouse_app
-  grant select to rowhouse_definer
+  grant delete, select to rowhouse_definer
   grant delete, insert, select, update (role) to rowhouse_platform
 
 table rowhouse.users  -- owner rowhouse_owner, row security, forced
@@ -656,7 +737,7 @@ table rowhouse.users  -- owner rowhouse_owner, row security, forced
       check true
   trigger touch -> rowhouse_private.touch
   trigger user_changed -> rowhouse_private.user_changed
-  grant select, update (updated_at) to rowhouse_definer
+  grant insert (id, email, name), select, update (updated_at) to rowhouse_definer
   grant insert, select, update (email, name, home_tenant_id, updated_at, deleted_at) to rowhouse_platform
 
 table rowhouse.workspaces  -- owner rowhouse_owner, row security, forced
@@ -691,6 +772,7 @@ table rowhouse.workspaces  -- owner rowhouse_owner, row security, forced
   policy tenant_floor_update restrictive for update to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger touch -> rowhouse_private.touch
+  trigger workspace_changed -> rowhouse_private.workspace_changed
   grant insert, select, update (name, deleted_at) to rowhouse_app
   grant insert, select to rowhouse_definer
   grant insert, select, update (name, deleted_at) to rowhouse_platform
@@ -803,6 +885,77 @@ view rowhouse_private.old_context  -- owner rowhouse_owner, security_invoker=tru
   tenant text
   grant select to rowhouse_definer
 
+function rowhouse.accept_invitation(token text, new_user uuid, name text, session uuid, session_digest bytea, session_ends timestamp with time zone, trail uuid, request_id text) returns TABLE(tenant_id uuid, user_id uuid)  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
+declare
+  place rowhouse.locator;
+  invited rowhouse.invitations;
+  person rowhouse.users;
+  over text;
+begin
+  perform rowhouse_private.refuse_while_bound();
+  select * into place from rowhouse.locator l
+  where l.kind = 'invitation' and l.digest = sha256(convert_to(token, 'UTF8'));
+  if not found then
+    return;
+  end if;
+  perform rowhouse_private.open(
+    place.tenant_id, null, format('w;system;{};{%s};{};{}', rowhouse.service_principal(place.tenant_id, 'system')));
+  perform rowhouse_private.one_at_a_time(place.tenant_id); -- of two at once, the second sees that it was used
+  select * into invited from rowhouse.invitations i where i.tenant_id = place.tenant_id and i.id = place.id;
+  if not exists (select from rowhouse_private.tenant_states s where s.tenant_id = place.tenant_id and s.state = 'active') then
+    raise exception 'the tenant is not active' using errcode = 'RH004';
+  end if;
+
+  select u.* into person from rowhouse.locator l join rowhouse.users u on u.id = l.id
+  where l.kind = 'email' and l.digest = sha256(convert_to(lower(invited.email), 'UTF8'));
+  if not found then
+    person.email := invited.email;
+  end if;
+  over := case
+    when invited.accepted_at is not null then 'the invitation was used'
+    when invited.revoked_at is not null then 'the invitation was revoked'
+    when invited.expires_at <= clock_timestamp() then 'the invitation has expired'
+    -- Its user has another one now, or is gone: who reads mail there today is somebody else.
+    when person.deleted_at is not null or lower(person.email) <> lower(invited.email)
+      then 'the address of the invitation leads to nobody any more'
+  end;
+  if over is not null then
+    raise exception '%', over using errcode = 'RH009';
+  end if;
+  if person.id is null then
+    insert into rowhouse.users (id, email, name) values (new_user, invited.email, accept_invitation.name)
+    returning * into person;
+  end if;
+
+  perform rowhouse_private.open(place.tenant_id, null, format('w;none;{};{%s};{};{}', invited.invited_by));
+  begin
+    insert into rowhouse.tenant_members (tenant_id, user_id, role) values (place.tenant_id, person.id, invited.role);
+  exception when sqlstate 'RH005' or insufficient_privilege then
+    raise exception 'whoever made the invitation may not invite any more' using errcode = 'RH009';
+  end;
+  perform rowhouse_private.open(
+    place.tenant_id, person.id, format('w;%s;{};{%s,%s};{};{}', invited.role, person.id, place.tenant_id));
+  update rowhouse.invitations i
+  set accepted_at = clock_timestamp(), accepted_by = person.id
+  where i.tenant_id = place.tenant_id and i.id = place.id;
+  perform rowhouse_private.add_session(place.tenant_id, person.id, session, session_digest, session_ends);
+  insert into rowhouse.audit_log (id, action, object_id, request_id, detail)
+  values (trail, 'invitations.accept', place.id, accept_invitation.request_id, jsonb_build_object('role', invited.role));
+  perform rowhouse_private.close();
+  return query select place.tenant_id, person.id;
+end
+
+function rowhouse.add_member(ticket bytea, user_id uuid, role text, trail uuid, request_id text) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
+begin
+  perform rowhouse_private.refuse_while_bound();
+  perform rowhouse.enter(ticket);
+  insert into rowhouse.tenant_members (tenant_id, user_id, role)
+  values (rowhouse.writable_tenant(), add_member.user_id, add_member.role);
+  insert into rowhouse.audit_log (id, action, object_id, request_id, detail)
+  values (trail, 'members.add', add_member.user_id, add_member.request_id, jsonb_build_object('role', add_member.role));
+  perform rowhouse_private.close();
+end
+
 function rowhouse.bound_tenant() returns uuid  -- plpgsql, stable, parallel safe, security definer; owner rowhouse_definer; execute: public
 begin
   return (
@@ -839,6 +992,32 @@ function rowhouse.current_user_id() returns uuid  -- sql, stable, parallel safe;
 
 function rowhouse.default_tenant() returns uuid  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
 (body: see migrations)
+
+function rowhouse.end_session(session uuid) returns boolean  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
+declare
+  tenant constant uuid := rowhouse.bound_tenant();
+  me constant uuid := rowhouse.current_user_id();
+  whose uuid;
+  context text;
+begin
+  select s.user_id into whose from rowhouse.sessions s
+  where s.tenant_id = tenant and s.id = session and s.revoked_at is null;
+  if not found or (whose is distinct from me and rowhouse.caller_role() <> all ('{owner,admin,system}')) then
+    return false;
+  end if;
+  if whose is distinct from me
+    and rowhouse_private.managed_by_caller(tenant) = 'admin'
+    and exists (
+      select from rowhouse.tenant_members m where m.tenant_id = tenant and m.user_id = whose and m.role = 'owner')
+  then
+    raise exception 'an owner''s sessions are for owners to end' using errcode = '42501',
+      schema = 'rowhouse', table = 'sessions', constraint = 'sessions_owner';
+  end if;
+  context := rowhouse_private.as_oneself();
+  perform rowhouse_private.end_sessions(tenant, whose, session);
+  perform rowhouse_private.open(tenant, me, context);
+  return true;
+end
 
 function rowhouse.enter(ticket bytea) returns void  -- plpgsql, volatile, security definer; owner rowhouse_definer; execute: public
 declare
@@ -904,6 +1083,37 @@ begin
   from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
 end
 
+function rowhouse.invite(id uuid, email text, role text, expires_at timestamp with time zone, mail uuid, subject text, mail_text text) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
+declare
+  tenant constant uuid := rowhouse.writable_tenant();
+  caller constant text := rowhouse_private.managed_by_caller(tenant);
+begin
+  if caller = 'admin' and invite.role = 'owner' then
+    raise exception 'who is an owner of the tenant is for its owners to say' using errcode = '42501',
+      schema = 'rowhouse', table = 'invitations', constraint = 'invitations_owner';
+  end if;
+  if caller = 'system'
+    and exists (select from rowhouse.tenant_members m where m.tenant_id = tenant and m.role = 'owner')
+  then
+    raise exception 'the tenant has an owner: it invites itself' using errcode = '42501',
+      schema = 'rowhouse', table = 'invitations', constraint = 'invitations_made_inside';
+  end if;
+  with made as materialized (
+    select 'invite_' || encode(substring(rowhouse_private.new_key(), 1, 24), 'hex') as token
+  ), kept as (
+    insert into rowhouse.invitations (tenant_id, id, email, role, digest, expires_at)
+    select tenant, invite.id, invite.email, invite.role, sha256(convert_to(m.token, 'UTF8')), invite.expires_at
+    from made m
+  ), found as (
+    insert into rowhouse.locator (kind, digest, tenant_id, id)
+    select 'invitation', sha256(convert_to(m.token, 'UTF8')), tenant, invite.id
+    from made m
+  )
+  insert into rowhouse.outbox (tenant_id, id, recipient, subject, text)
+  select tenant, invite.mail, invite.email, invite.subject, replace(invite.mail_text, '{token}', m.token)
+  from made m;
+end
+
 function rowhouse.key_used() returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
 begin
   if rowhouse.caller_role() = 'key' then
@@ -923,10 +1133,25 @@ begin
   where u.tenant_id = rowhouse.bound_tenant();
 end
 
-function rowhouse.locate(kind text, digest bytea) returns TABLE(tenant_id uuid, id uuid)  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
+function rowhouse.leave() returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+declare
+  tenant constant uuid := rowhouse.bound_tenant();
+  me constant uuid := rowhouse.current_user_id();
+  context constant text := rowhouse_private.as_oneself();
+begin
+  delete from rowhouse.team_members m where m.tenant_id = tenant and m.user_id = me;
+  delete from rowhouse.user_project_roles r where r.tenant_id = tenant and r.user_id = me;
+  delete from rowhouse.tenant_members m where m.tenant_id = tenant and m.user_id = me;
+  if not found then
+    raise exception 'the caller is no member of the tenant' using errcode = '42501';
+  end if;
+  perform rowhouse_private.open(tenant, me, context);
+end
+
+function rowhouse.locate(kind text, digest bytea) returns TABLE(tenant_id uuid, id uuid, principal_id uuid)  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
 begin
   return query
-  select l.tenant_id, l.id
+  select l.tenant_id, l.id, l.principal_id
   from rowhouse.locator l
   where l.kind = locate.kind and l.digest = locate.digest
     and (l.kind <> 'email' or pg_has_role(session_user, 'rowhouse_platform', 'member'));
@@ -959,11 +1184,49 @@ begin
           and exists (select from rowhouse.tenants t where t.id = w.tenant_id and t.kind = 'personal')));
 end
 
+function rowhouse.memberships(of_user uuid) returns TABLE(tenant_id uuid, slug text, name text, kind text, role text, projects uuid[])  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
+begin
+  return query
+  select t.id, t.slug, t.name, t.kind, l.role, l.projects
+  from rowhouse_private.liveness l
+  join rowhouse_private.tenant_states s on s.tenant_id = l.tenant_id and s.state = 'active'
+  join rowhouse.tenants t on t.id = l.tenant_id
+  where l.user_id = of_user and l.credential_id = '00000000-0000-0000-0000-000000000000' and l.state = 'active'
+  order by t.created_at, t.id;
+end
+
+function rowhouse.open_session(ticket bytea, id uuid, digest bytea, expires_at timestamp with time zone, trail uuid, request_id text) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
+declare
+  tenant uuid;
+  me uuid;
+begin
+  perform rowhouse_private.refuse_while_bound();
+  perform rowhouse.enter(ticket);
+  tenant := rowhouse.bound_tenant();
+  me := rowhouse.current_user_id();
+  if me is null or substring(ticket, 35, 32) <> decode(repeat('00', 32), 'hex') or substring(ticket, 67, 1) <> 'w' then
+    raise exception 'a session is for a user, by a ticket that nothing narrows' using errcode = '42501';
+  end if;
+  perform rowhouse_private.as_oneself();
+  perform rowhouse_private.add_session(tenant, me, open_session.id, open_session.digest, open_session.expires_at);
+  insert into rowhouse.audit_log (id, action, object_id, request_id)
+  values (trail, 'sessions.create', open_session.id, open_session.request_id);
+  perform rowhouse_private.close();
+end
+
 function rowhouse.own_key_hash() returns text  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
 begin
   return (
     select k.secret_hash from rowhouse.api_keys k
     where k.tenant_id = rowhouse.bound_tenant() and k.id = rowhouse.current_principal());
+end
+
+function rowhouse.people() returns TABLE(user_id uuid, email text, name text)  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
+begin
+  return query
+  select u.id, u.email, u.name
+  from rowhouse.tenant_members m join rowhouse.users u on u.id = m.user_id
+  where m.tenant_id = rowhouse.bound_tenant();
 end
 
 function rowhouse.raise_wall(relation regclass, class text, mode text, project_column text) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator, rowhouse_owner
@@ -1097,6 +1360,55 @@ begin
   raise exception 'this context may only read' using errcode = 'RH006';
 end
 
+function rowhouse_private.add_session(in_tenant uuid, of_user uuid, id uuid, digest bytea, expires_at timestamp with time zone) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+begin
+  perform rowhouse_private.one_at_a_time(in_tenant);
+  insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone, expires_at)
+  select l.tenant_id, l.principal_id, add_session.id, l.kind, l.user_id, l.user_gone, add_session.expires_at
+  from rowhouse_private.liveness l
+  where l.tenant_id = in_tenant and l.principal_id = of_user and l.kind = 'user' and l.state = 'active'
+    and l.credential_id = '00000000-0000-0000-0000-000000000000';
+  if not found then
+    raise exception 'the caller is not, or no longer, a member of the tenant' using errcode = 'RH005';
+  end if;
+  insert into rowhouse.sessions (tenant_id, id, user_id, digest, expires_at)
+  values (in_tenant, add_session.id, of_user, add_session.digest, add_session.expires_at);
+  insert into rowhouse.locator (kind, digest, tenant_id, id, principal_id)
+  values ('session', add_session.digest, in_tenant, add_session.id, of_user);
+  delete from rowhouse_private.liveness l -- of those that ended by themselves
+  where l.tenant_id = in_tenant and l.principal_id = of_user and l.expires_at < clock_timestamp();
+  perform rowhouse_private.refresh(in_tenant, of_user);
+end
+
+function rowhouse_private.as_oneself() returns text  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+declare
+  role constant text := rowhouse.caller_role(); -- and nothing here is believed before its seal was
+  context constant text := current_setting('app.context', true);
+begin
+  if role = 'viewer' then
+    perform rowhouse_private.open(rowhouse.bound_tenant(), rowhouse.current_user_id(), 'w' || substring(context, 2));
+  end if;
+  return context;
+end
+
+function rowhouse_private.close() returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+begin
+  perform set_config(setting, '', true)
+  from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
+end
+
+function rowhouse_private.end_sessions(in_tenant uuid, of_user uuid, only_this uuid) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+begin
+  update rowhouse.sessions s
+  set revoked_at = clock_timestamp()
+  where s.tenant_id = in_tenant and s.user_id = of_user and s.revoked_at is null
+    and (only_this is null or s.id = only_this);
+  delete from rowhouse_private.liveness l
+  where l.tenant_id = in_tenant and l.principal_id = of_user
+    and l.credential_id <> '00000000-0000-0000-0000-000000000000'
+    and (only_this is null or l.credential_id = only_this);
+end
+
 function rowhouse_private.enter_closely(ticket bytea) returns text  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 declare
   ours constant boolean := rowhouse_private.is_ours(ticket);
@@ -1137,11 +1449,22 @@ begin
     if project <> all (live.projects) then
       raise exception 'the caller is not, or no longer, a member of the project' using errcode = 'RH005';
     end if;
-    packed := format('%s;%s;{%s};%s;%s;%s', split_part(packed, ';', 1), live.role, project, live.principals,
+    packed := format('%s;%s;{%s};%s;%s;%s;%s', split_part(packed, ';', 1), live.role, project, live.principals,
       array(select project where project = any (live.edits)),
-      array(select project where project = any (live.administers)));
+      array(select project where project = any (live.administers)),
+      live.credential_id);
   end if;
   return rowhouse_private.open(live.tenant_id, live.user_id, packed);
+end
+
+function rowhouse_private.invitation_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  perform rowhouse_private.one_at_a_time(new.tenant_id);
+  if old.revoked_at is not null and new.revoked_at is null then
+    raise exception 'a revoked invitation stays revoked' using errcode = '42501',
+      schema = 'rowhouse', table = 'invitations', constraint = 'invitations_revoked_for_good';
+  end if;
+  return null;
 end
 
 function rowhouse_private.is_ours(ticket bytea) returns boolean  -- sql, stable; owner rowhouse_definer; execute: nobody else
@@ -1190,6 +1513,8 @@ begin
   perform rowhouse_private.one_at_a_time(in_tenant);
   select l.role into caller from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = rowhouse.current_principal()
+    -- by the session or key that he came with: one that was ended since leaves nothing behind either
+    and l.credential_id = coalesce(nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid, l.credential_id)
     and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
     and l.role = any ('{owner,admin,system}')
   for share;
@@ -1208,17 +1533,38 @@ end
 function rowhouse_private.member_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 declare
   member rowhouse.tenant_members := case when tg_op = 'DELETE' then old else new end;
-  caller constant text := rowhouse_private.managed_by_caller(member.tenant_id);
+  ranks constant text[] := '{viewer,member,admin,owner}';
+  caller text;
 begin
-  if caller <> 'owner'
-    and (old.role = 'owner'
-      or new.role = 'owner' and (caller <> 'system' -- the platform names the first one
-        or exists (
-          select from rowhouse.tenant_members m
-          where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id)))
-  then
+  if tg_op = 'DELETE' and old.user_id = rowhouse.current_user_id() then
+    perform rowhouse_private.one_at_a_time(old.tenant_id);
+    caller := old.role; -- whoever leaves asks nobody
+  else
+    caller := rowhouse_private.managed_by_caller(member.tenant_id);
+  end if;
+  if caller <> 'owner' and caller <> 'system' and (old.role = 'owner' or new.role = 'owner') then
     raise exception 'who is an owner of the tenant is for its owners to say' using errcode = '42501',
-      schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_owner_inside';
+      schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_owner';
+  end if;
+  -- The platform brings in the first people and shows them out; whom it lets in or raises later, the tenant did not ask for.
+  if caller = 'system'
+    and (old.role = 'owner'
+      or (tg_op = 'INSERT' or array_position(ranks, new.role) > array_position(ranks, old.role))
+        and exists (
+          select from rowhouse.tenant_members m
+          where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id))
+  then
+    raise exception 'the tenant has an owner: who belongs to it is for its own to say' using errcode = '42501',
+      schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_added_inside';
+  end if;
+  -- Of two that go at once, the second sees that the first is gone. Who was deleted from the platform owns nothing any more.
+  if old.role = 'owner' and new.role is distinct from 'owner' and not exists (
+    select from rowhouse.tenant_members m
+    join rowhouse_private.liveness l on l.tenant_id = m.tenant_id and l.principal_id = m.user_id
+    where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id and not l.user_gone)
+  then
+    raise exception 'a tenant keeps its last owner' using errcode = '23514',
+      schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_last_owner';
   end if;
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (member.tenant_id, member.user_id, 'user')
@@ -1234,11 +1580,27 @@ begin
   return null;
 end
 
+function rowhouse_private.member_went() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  if tg_op = 'DELETE' then
+    perform rowhouse_private.end_sessions(old.tenant_id, old.user_id);
+  end if;
+  update rowhouse.invitations i
+  set revoked_at = clock_timestamp()
+  where i.tenant_id = old.tenant_id and i.invited_by = old.user_id and i.accepted_at is null and i.revoked_at is null
+    and (tg_op = 'DELETE' or new.role <> all ('{owner,admin}') or new.role = 'admin' and i.role = 'owner');
+  return null;
+end
+
 function rowhouse_private.membership_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 declare
   in_tenant constant uuid := case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end;
 begin
-  perform rowhouse_private.managed_by_caller(in_tenant);
+  if tg_op = 'DELETE' and old.user_id = rowhouse.current_user_id() then
+    null; -- whoever leaves asks nobody; a policy lets him only through rowhouse.leave()
+  else
+    perform rowhouse_private.managed_by_caller(in_tenant);
+  end if;
   perform rowhouse_private.refresh(in_tenant, case when tg_op = 'DELETE' then old.user_id else new.user_id end);
   return null;
 end
@@ -1378,15 +1740,15 @@ begin
 
   update rowhouse_private.liveness l
   set own_state = verdict,
-    expires_at = expiry,
+    expires_at = case when live.kind = 'user' then l.expires_at else expiry end, -- a session's own is in its row
     access = may,
     role = coalesce(member_role, 'none'),
     projects = in_projects,
     principals = stands_for,
     edits = edited,
     administers = administered,
-    packed = format('%s;%s;%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered),
-    packed_read = format('r;%s;%s;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for, edited, administered),
+    packed = format('%s;%s;%s;%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
+    packed_read = format('r;%s;%s;%s;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
     updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = principal;
 end
@@ -1503,6 +1865,21 @@ begin
     update rowhouse_private.liveness
     set user_gone = new.deleted_at is not null, updated_at = clock_timestamp()
     where user_id = new.id;
+    -- Should he come back, he signs in anew.
+    delete from rowhouse_private.liveness
+    where user_id = new.id and credential_id <> '00000000-0000-0000-0000-000000000000';
+  end if;
+  return null;
+end
+
+function rowhouse_private.workspace_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  perform rowhouse_private.managed_by_caller(new.tenant_id);
+  if new.deleted_at is not null and not exists (
+    select from rowhouse.workspaces w where w.tenant_id = new.tenant_id and w.deleted_at is null)
+  then
+    raise exception 'a tenant keeps its last workspace' using errcode = '23514',
+      schema = 'rowhouse', table = 'workspaces', constraint = 'workspaces_last';
   end if;
   return null;
 end

@@ -1,4 +1,4 @@
-//! The HTTP service around the routes: limits, request ids, logs, headers, and an end that finishes what is under way.
+//! The HTTP service around the routes: limits, request ids, logs, headers.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,13 +20,13 @@ use crate::config::Settings;
 use crate::error::Problem;
 use crate::mail::api::Landing;
 use crate::mail::mailer::Mailer;
-use crate::router;
 use crate::worker::Worker;
+use crate::{router, sockets};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How many bytes the headers of a request may have.
 const HEADER_LIMIT: usize = 16 * 1024;
-/// How long an ending process waits for the requests that are under way.
+/// How long an ending process waits for the mail that is under way.
 const GRACE: Duration = Duration::from_secs(20);
 
 /// Takes the port, so that a port in use is told before anything else is begun.
@@ -60,35 +60,21 @@ pub async fn serve(
     house: Rowhouse,
     settings: &Settings,
     mail: MailFolder,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = ()> + Send,
 ) -> Result<()> {
     let mailer = Mailer::new(settings, mail.folder.clone())?;
     let worker = Worker::start(&house, mailer, settings);
     let landing = Landing(mail.folder.filter(|_| mail.shown));
-    let (stopped, mut stopping) = tokio::sync::watch::channel(false);
-    let server = axum::serve(listener, service(house, settings, landing)).with_graceful_shutdown(
-        async move {
-            stop.await;
-            stopped.send_replace(true);
-        },
-    );
-    let overdue = async {
-        let stopping = stopping.wait_for(|stopping| *stopping).await.is_ok();
-        tokio::time::sleep(GRACE).await;
-        tracing::warn!(stopping, "requests were still under way at the end");
-    };
-    let ended = tokio::select! {
-        ended = server => ended.map_err(|error| Error::Config(format!("the HTTP server ended: {error}"))),
-        () = overdue => Ok(()),
-    };
+    let patience = Duration::from_secs(settings.timeout.into());
+    sockets::serve(listener, service(house, settings, landing), patience, stop).await;
     worker.end(GRACE).await;
-    ended
+    Ok(())
 }
 
 fn service(house: Rowhouse, settings: &Settings, landing: Landing) -> Router {
     let limits = Limits {
         places: std::sync::Arc::new(Semaphore::new(settings.concurrency)),
-        timeout: Duration::from_secs(settings.timeout),
+        timeout: Duration::from_secs(settings.timeout.into()),
     };
     router::routes()
         .with_state(house)

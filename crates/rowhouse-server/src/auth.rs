@@ -12,7 +12,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use rowhouse::ids::TenantId;
-use rowhouse::{Context, PlatformTx, Rowhouse, TenantTx, Ticket, keys, operators, tenants};
+use rowhouse::{Context, Error, PlatformTx, Rowhouse, TenantTx, Ticket, keys, operators, tenants};
 use uuid::Uuid;
 
 use crate::app::RequestId;
@@ -64,8 +64,13 @@ impl Caller {
         })
     }
 
+    /// Where the caller's transactions come from.
+    pub fn house(&self) -> &Rowhouse {
+        &self.house
+    }
+
     /// A transaction inside the caller's tenant. Whether the credential is still good shows at its first statement.
-    pub async fn begin(&self) -> Result<TenantTx, Problem> {
+    pub async fn begin(&self) -> rowhouse::Result<TenantTx> {
         let tx = match &self.credential {
             Credential::Ticket(ticket) => self.house.begin_with_ticket(ticket.clone()).await?,
             Credential::Key(context) => self.house.begin(context).await?,
@@ -87,12 +92,22 @@ impl Caller {
         }
     }
 
+    /// Whether the credential was given out by us, so that its holder may be told what is wrong with his request before the
+    /// database says whether it is still good. A ticket that somebody made up would else tell him, by the difference, which
+    /// slug belongs to the id that he wrote into it.
+    async fn is_known(&self) -> rowhouse::Result<bool> {
+        match &self.credential {
+            Credential::Ticket(ticket) => self.house.minted(ticket).await,
+            Credential::Key(_) => Ok(true),
+        }
+    }
+
     /// Asks the database whether the credential is good, before a refusal that only its holder may see: to whoever made
     /// one up, every answer is the same.
-    async fn verify(&self) -> Result<(), Problem> {
+    async fn verify(&self) -> rowhouse::Result<()> {
         let mut tx = self.begin().await?;
         tx.execute("select", &[]).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Refuses a path that names another tenant.
@@ -124,7 +139,7 @@ impl Insider {
     pub async fn begin(&self) -> Result<TenantTx, Problem> {
         match self {
             Self::Operator(operator, tenant) => operator.inside(tenant).await,
-            Self::Caller(caller) => caller.begin().await,
+            Self::Caller(caller) => Ok(caller.begin().await?),
         }
     }
 }
@@ -170,7 +185,9 @@ fn bearer(parts: &Parts) -> Result<&str, Problem> {
         (Some(value), None) => value
             .to_str()
             .ok()
-            .and_then(|value| value.strip_prefix("Bearer "))
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
+            .map(|(_, credential)| credential)
             .ok_or_else(Problem::unauthorized),
         _ => Err(Problem::unauthorized()),
     }
@@ -198,12 +215,12 @@ where
         let token = bearer(parts)?;
         let house = Rowhouse::from_ref(state);
         if !operators::is_token(token) {
-            // Somebody's ticket or key opens no operator's door, whatever it is good for.
-            Caller::holding(token, &house, RequestId::of(parts))
-                .await?
-                .verify()
-                .await?;
-            return Err(Problem::operators_only());
+            // Somebody's ticket or key opens no operator's door, whatever it is good for, and in whatever state its tenant is.
+            let caller = Caller::holding(token, &house, RequestId::of(parts)).await?;
+            return Err(match caller.verify().await {
+                Ok(()) | Err(Error::TenantNotActive) => Problem::operators_only(),
+                Err(refused) => refused.into(),
+            });
         }
         let mut tx = house.begin_platform().await?;
         let operator = operators::verify(&mut tx, token).await?;
@@ -226,10 +243,13 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         if operators::is_token(bearer(parts)?) {
             Operator::from_request_parts(parts, state).await?;
-            return Err(rowhouse::Error::SupportAccessRequired.into());
+            return Err(Error::SupportAccessRequired.into());
         }
         let house = Rowhouse::from_ref(state);
         let caller = Self::holding(bearer(parts)?, &house, RequestId::of(parts)).await?;
+        if !caller.is_known().await? {
+            caller.verify().await?;
+        }
         if let Some(tenant) = tenant_of(parts, state).await? {
             caller.stays_at_home(&tenant).await?;
         }

@@ -34,7 +34,7 @@ pub struct Settings {
     pub pooled: bool,
     pub log: String,
     pub body_limit: usize,
-    pub timeout: u64,
+    pub timeout: u32,
     pub concurrency: usize,
     pub mail_host: String,
     pub mail_port: u16,
@@ -97,6 +97,7 @@ impl Settings {
             ("pool_size", self.pool_size),
             ("body_limit", self.body_limit),
             ("concurrency", self.concurrency),
+            ("timeout", usize::from(self.timeout > 0)),
         ] {
             if value == 0 {
                 return Err(Error::Config(format!("{name}: must be at least 1")));
@@ -247,6 +248,7 @@ mod tests {
             (&[("ROWHOUSE_PORT", "many")], "ROWHOUSE_PORT"),
             (&[("ROWHOUSE_PORT", "99999")], "65535"),
             (&[("ROWHOUSE_POOL_SIZE", "0")], "pool_size"),
+            (&[("ROWHOUSE_TIMEOUT", "0")], "timeout"),
             (&[("ROWHOUSE_APP_URL", "postgresql://a")], "go together"),
             (&[("ROWHOUSE_MAIL_USER", "rowhouse")], "go together"),
             (&[("ROWHOUSE_MAIL_TLS", "maybe")], "starttls"),

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rowhouse::logins::{self, Logins};
 use rowhouse::{Config, Error, Owner, Result, Rowhouse, SealSource, Secret};
@@ -199,6 +200,8 @@ impl Place {
         let config = Config {
             pool_size: settings.pool_size,
             pooled: settings.pooled,
+            // So that whoever gets none hears why, and not only that he was too slow.
+            pool_timeout: Duration::from_millis(u64::from(settings.timeout) * 500),
             ..Config::new(logins.app, seal)
         };
         Rowhouse::connect(config.with_platform(logins.platform)).await

@@ -28,7 +28,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Path<T> {
             parameters.into_iter(),
         ))
         .map(Self)
-        .map_err(|error| Problem::invalid(&field(error.path(), "path"), &error.inner().to_string()))
+        .map_err(|error| broken(error.path(), "path", &error.inner().to_string()))
     }
 }
 
@@ -65,9 +65,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
         serde_path_to_error::deserialize(pairs)
             .map(Self)
-            .map_err(|error| {
-                Problem::invalid(&field(error.path(), "query"), &error.inner().to_string())
-            })
+            .map_err(|error| broken(error.path(), "query", &error.inner().to_string()))
     }
 }
 
@@ -104,19 +102,29 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Pr
         return Err(Problem::invalid("body", "must be a JSON object"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        Problem::invalid(&field(error.path(), "body"), &error.inner().to_string())
-    })?;
+    let parsed = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| broken(error.path(), "body", &error.inner().to_string()))?;
     json.end()
         .map_err(|error| Problem::invalid("body", &error.to_string()))?;
     Ok(parsed)
 }
 
-fn field(path: &serde_path_to_error::Path, root: &str) -> String {
-    match path.to_string() {
-        path if path == "." => root.into(),
-        path => path,
-    }
+/// The field that breaks a rule. Of one that is missing, or there twice, serde tells the place where it should stand, and
+/// its name in the rule only.
+fn broken(path: &serde_path_to_error::Path, root: &str, rule: &str) -> Problem {
+    let place = Some(path.to_string()).filter(|path| path != ".");
+    let name = ["missing field `", "duplicate field `"]
+        .iter()
+        .find_map(|beginning| rule.strip_prefix(beginning)?.split('`').next());
+    let field = match (place, name) {
+        (Some(place), Some(name)) if place != name && !place.ends_with(&format!(".{name}")) => {
+            format!("{place}.{name}")
+        }
+        (Some(place), _) => place,
+        (None, Some(name)) => name.to_owned(),
+        (None, None) => root.to_owned(),
+    };
+    Problem::invalid(&field, rule)
 }
 
 /// A JSON body that asks for something new, and the `Idempotency-Key` that makes it safe to send twice.

@@ -8,6 +8,7 @@
     reason = "the annotations of utoipa expand to qualified names"
 )]
 
+mod access;
 mod answer;
 mod app;
 mod audit;
@@ -16,6 +17,7 @@ mod commands;
 mod config;
 mod connection;
 mod docs;
+mod doctor;
 mod error;
 mod health;
 mod input;
@@ -30,6 +32,7 @@ mod provisioning;
 mod resources;
 mod router;
 mod seed;
+mod sockets;
 mod tenants;
 mod tour;
 mod up;
@@ -97,6 +100,8 @@ enum Command {
     Workspaces(workspaces::cli::Command),
     /// A tenant's resources, for whoever holds one of its keys
     Resources(resources::cli::Resources),
+    /// Who may do what with a resource, and why
+    Access(access::cli::Access),
     /// A tenant's trail
     #[command(subcommand)]
     Audit(audit::cli::Command),
@@ -105,6 +110,8 @@ enum Command {
     /// The tables behind the wall
     #[command(subcommand)]
     Tables(Tables),
+    /// Read a database's catalogue, ours or not, and say what is open in its row security
+    Doctor(doctor::Arguments),
     /// A minute with the wall: two tenants, one query, the attacks and how they end
     Tour,
     /// Print a ticket, for `select rowhouse.enter('..')` in any client, or as a bearer of the HTTP service
@@ -202,11 +209,16 @@ enum AccessArgument {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.json;
+    // Its 1 says that something was found.
+    let not_done = match cli.command {
+        Command::Doctor(_) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    };
     match start(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             complain(&error, json);
-            ExitCode::FAILURE
+            not_done
         }
     }
 }
@@ -224,7 +236,7 @@ fn complain(error: &Error, json: bool) {
     }
 }
 
-fn start(cli: Cli) -> Result<()> {
+fn start(cli: Cli) -> Result<ExitCode> {
     let mut settings = Settings::load(cli.config.as_deref())?;
     // A command's last word is its error; only a service has a log to be read.
     let service = matches!(cli.command, Command::Up { .. } | Command::Serve { .. });
@@ -237,9 +249,19 @@ fn start(cli: Cli) -> Result<()> {
         .block_on(run(cli, settings))
 }
 
-async fn run(cli: Cli, mut settings: Settings) -> Result<()> {
+async fn run(cli: Cli, settings: Settings) -> Result<ExitCode> {
+    if let Command::Doctor(arguments) = cli.command {
+        return doctor::run(&cli.target, &settings, arguments, Output { json: cli.json }).await;
+    }
+    do_it(cli, settings).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The commands that are done, or not.
+async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
     let (target, out) = (&cli.target, Output { json: cli.json });
     match cli.command {
+        Command::Doctor(_) => Ok(()), // run
         Command::Up { .. } => {
             settings.take_database(target.database.clone());
             up::run(
@@ -255,6 +277,7 @@ async fn run(cli: Cli, mut settings: Settings) -> Result<()> {
         Command::Tenants(command) => command.run(target, &settings, out).await,
         Command::Keys(command) => command.run(target, &settings, out).await,
         Command::Workspaces(command) => command.run(target, &settings, out).await,
+        Command::Access(command) => command.run(target, &settings, out).await,
         Command::Resources(command) => command.run(target, &settings, out).await,
         Command::Audit(command) => command.run(target, &settings, out).await,
         Command::Openapi => output::line(openapi::document().trim_end()),

@@ -138,6 +138,7 @@ fn takes_body_of_its_own(path: &str) -> bool {
         || path.ends_with("/provision")
         || path.contains("/keys/")
         || path.contains("/acl")
+        || path.contains("/access/")
 }
 
 /// Whether it answers with a page.
@@ -216,6 +217,7 @@ impl Modify for Tags {
             ("keys", "API keys of a tenant"),
             ("workspaces", "Where resources lie"),
             ("resources", "Content: for callers inside the tenant only"),
+            ("access", "Who may do what, and why"),
             ("audit", "Who did what"),
             ("service", "The process itself"),
         ];

@@ -8,7 +8,9 @@ use utoipa::OpenApi;
 
 use crate::error::Problem;
 use crate::openapi::{Common, Tags};
-use crate::{audit, docs, health, keys, mail, ping, provisioning, resources, tenants, workspaces};
+use crate::{
+    access, audit, docs, health, keys, mail, ping, provisioning, resources, tenants, workspaces,
+};
 
 /// A line of the table is method, path and handler. It becomes a route, and a part of the `OpenAPI` document.
 macro_rules! routes {
@@ -77,6 +79,9 @@ routes! {
     get    "/api/v1/tenants/{tenant}/resources/{resource}/acl"             resources::api::acl,
     put    "/api/v1/tenants/{tenant}/resources/{resource}/acl/{principal}" resources::api::grant,
     delete "/api/v1/tenants/{tenant}/resources/{resource}/acl/{principal}" resources::api::revoke,
+    post   "/api/v1/tenants/{tenant}/access/explain"                       access::api::explain,
+    post   "/api/v1/tenants/{tenant}/access/evaluation"                    access::api::evaluation,
+    post   "/api/v1/tenants/{tenant}/access/evaluations"                   access::api::evaluations,
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use rowhouse::ids::{ProjectId, TenantId, UserId};
 use rowhouse::members::Role;
 use rowhouse::projects::ProjectRole;
 use rowhouse::tenants::{Kind, NewTenant, PlanTier};
-use rowhouse::{Error, Owner, PlatformTx, Result, Rowhouse, members, projects, tenants, users};
+use rowhouse::{
+    Context, Error, Owner, PlatformTx, Result, Rowhouse, members, projects, tenants, users,
+};
 use serde::Serialize;
 
 /// What is there afterwards.
@@ -43,28 +45,29 @@ const PROJECTS: [(&str, &[(usize, ProjectRole)]); 2] = [
 pub async fn run(owner: &mut Owner, house: &Rowhouse) -> Result<Seeded> {
     enforce(owner).await?;
     let (personal, organization, people, fresh) = registry(house).await?;
-    let mut inside = house.begin_system(organization).await?;
-    let tenant = inside.tenant_id();
+    let owner = Context::user(organization, people[0]);
     for (user, (_, _, role)) in people.iter().zip(PEOPLE).skip(1) {
-        let present = inside
-            .optional(
-                "select from rowhouse.tenant_members where tenant_id = $1 and user_id = $2",
-                &[&tenant, user],
-            )
-            .await?;
-        if present.is_none() {
-            members::add(&mut inside, *user, role).await?;
+        let mut tx = house.begin_platform().await?;
+        match members::add(&mut tx, &owner, *user, role).await {
+            Ok(()) => tx.commit().await?,
+            Err(Error::Taken { .. }) => {} // was there
+            Err(error) => return Err(error),
         }
     }
-    let mut made = projects::list(&mut inside).await?;
+    let mut inside = house.begin_system(organization).await?;
+    let mut made = Vec::new();
     for (name, team) in PROJECTS {
-        if made.iter().all(|project| project.name != name) {
-            let project = projects::create(&mut inside, name).await?;
-            for (person, role) in team {
-                projects::set_role(&mut inside, project.id, people[*person], *role).await?;
+        made.push(match projects::by_name(&mut inside, name).await {
+            Ok(project) => project,
+            Err(Error::NotFound(_)) => {
+                let project = projects::create(&mut inside, name).await?;
+                for (person, role) in team {
+                    projects::set_role(&mut inside, project.id, people[*person], *role).await?;
+                }
+                project
             }
-            made.push(project);
-        }
+            Err(error) => return Err(error),
+        });
     }
     inside.commit().await?;
     Ok(Seeded {

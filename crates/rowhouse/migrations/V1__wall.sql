@@ -94,7 +94,7 @@ create table rowhouse_private.liveness (
   principals uuid[] not null default '{}',
   edits uuid[] not null default '{}',      -- of the projects, those in which it may write what is the project's
   administers uuid[] not null default '{}', -- and those in which it says who may
-  packed text not null default '',      -- app.context for a ticket that asks to write: access;role;{projects};{principals};{edits};{administers}
+  packed text not null default '',      -- app.context for a ticket that asks to write: access;role;{projects};{principals};{edits};{administers};credential
   packed_read text not null default '', -- app.context for a ticket that asks to read
   state text not null generated always as (case
     when user_gone then 'RH005'
@@ -355,9 +355,10 @@ begin
     if project <> all (live.projects) then
       raise exception 'the caller is not, or no longer, a member of the project' using errcode = 'RH005';
     end if;
-    packed := format('%s;%s;{%s};%s;%s;%s', split_part(packed, ';', 1), live.role, project, live.principals,
+    packed := format('%s;%s;{%s};%s;%s;%s;%s', split_part(packed, ';', 1), live.role, project, live.principals,
       array(select project where project = any (live.edits)),
-      array(select project where project = any (live.administers)));
+      array(select project where project = any (live.administers)),
+      live.credential_id);
   end if;
   return rowhouse_private.open(live.tenant_id, live.user_id, packed);
 end

@@ -42,6 +42,7 @@ create table rowhouse.locator (
   digest bytea not null constraint locator_digest_sha256 check (octet_length(digest) = 32),
   tenant_id uuid, -- null for an e-mail: users belong to the platform
   id uuid not null,
+  principal_id uuid, -- of a session: whose it is
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint locator_pkey primary key (kind, digest)
@@ -117,13 +118,13 @@ set local role rowhouse_definer;
 
 -- Which tenant something leads to, by its SHA-256. A stranger who holds a slug learns that it exists, no more. Whose an
 -- e-mail address is, only the platform may ask: addresses can be guessed.
-create function rowhouse.locate(kind text, digest bytea) returns table (tenant_id uuid, id uuid)
+create function rowhouse.locate(kind text, digest bytea) returns table (tenant_id uuid, id uuid, principal_id uuid)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   return query
-  select l.tenant_id, l.id
+  select l.tenant_id, l.id, l.principal_id
   from rowhouse.locator l
   where l.kind = locate.kind and l.digest = locate.digest
     and (l.kind <> 'email' or pg_has_role(session_user, 'rowhouse_platform', 'member'));
@@ -182,6 +183,9 @@ begin
     update rowhouse_private.liveness
     set user_gone = new.deleted_at is not null, updated_at = clock_timestamp()
     where user_id = new.id;
+    -- Should he come back, he signs in anew.
+    delete from rowhouse_private.liveness
+    where user_id = new.id and credential_id <> '00000000-0000-0000-0000-000000000000';
   end if;
   return null;
 end

@@ -36,9 +36,9 @@ create table rowhouse.teams (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   deleted_at timestamptz,
-  constraint teams_pkey primary key (tenant_id, id),
-  constraint teams_name unique (tenant_id, name)
+  constraint teams_pkey primary key (tenant_id, id)
 );
+create unique index teams_name on rowhouse.teams (tenant_id, name) where deleted_at is null;
 
 create table rowhouse.team_members (
   tenant_id uuid not null default rowhouse.default_tenant() constraint team_members_tenant references rowhouse.tenants (id),
@@ -75,9 +75,9 @@ create table rowhouse.projects (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   deleted_at timestamptz,
-  constraint projects_pkey primary key (tenant_id, id),
-  constraint projects_name unique (tenant_id, name)
+  constraint projects_pkey primary key (tenant_id, id)
 );
+create unique index projects_name on rowhouse.projects (tenant_id, name) where deleted_at is null;
 
 create table rowhouse.user_project_roles (
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -150,8 +150,7 @@ grant select on rowhouse.principals, rowhouse.tenant_members, rowhouse.teams, ro
 grant select (tenant_id, id, name, prefix, permissions, scopes, environment, expires_at, revoked_at, created_at,
   updated_at) on rowhouse.api_keys to rowhouse_app, rowhouse_platform;
 grant select on rowhouse.api_keys to rowhouse_definer;
-grant insert, update (role), delete on rowhouse.tenant_members to rowhouse_platform;
-grant update (role), delete on rowhouse.tenant_members to rowhouse_app;
+grant update (role), delete on rowhouse.tenant_members to rowhouse_app, rowhouse_platform; -- added by functions only: V7
 grant insert, update (name, deleted_at) on rowhouse.teams, rowhouse.projects to rowhouse_app, rowhouse_platform;
 grant insert, delete on rowhouse.team_members to rowhouse_app, rowhouse_platform;
 grant insert, update (name, deleted_at) on rowhouse.workspaces to rowhouse_app, rowhouse_platform;
@@ -161,7 +160,9 @@ to rowhouse_app, rowhouse_platform;
 grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail)
 on rowhouse.audit_log to rowhouse_app, rowhouse_platform, rowhouse_definer;
 grant insert, update on rowhouse.principals to rowhouse_definer;
-grant insert on rowhouse.workspaces, rowhouse.tenant_members to rowhouse_definer;
+grant insert on rowhouse.workspaces to rowhouse_definer;
+grant insert, delete on rowhouse.tenant_members to rowhouse_definer;
+grant delete on rowhouse.team_members, rowhouse.user_project_roles to rowhouse_definer;
 
 create view rowhouse.org_members with (security_invoker = true) as
 select tenant_id as org_id, user_id, role, created_at, updated_at
@@ -198,6 +199,8 @@ begin
   perform rowhouse_private.one_at_a_time(in_tenant);
   select l.role into caller from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = rowhouse.current_principal()
+    -- by the session or key that he came with: one that was ended since leaves nothing behind either
+    and l.credential_id = coalesce(nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid, l.credential_id)
     and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
     and l.role = any ('{owner,admin,system}')
   for share;
@@ -291,15 +294,15 @@ begin
 
   update rowhouse_private.liveness l
   set own_state = verdict,
-    expires_at = expiry,
+    expires_at = case when live.kind = 'user' then l.expires_at else expiry end, -- a session's own is in its row
     access = may,
     role = coalesce(member_role, 'none'),
     projects = in_projects,
     principals = stands_for,
     edits = edited,
     administers = administered,
-    packed = format('%s;%s;%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered),
-    packed_read = format('r;%s;%s;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for, edited, administered),
+    packed = format('%s;%s;%s;%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
+    packed_read = format('r;%s;%s;%s;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
     updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = principal;
 end
@@ -335,17 +338,38 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   member rowhouse.tenant_members := case when tg_op = 'DELETE' then old else new end;
-  caller constant text := rowhouse_private.managed_by_caller(member.tenant_id);
+  ranks constant text[] := '{viewer,member,admin,owner}';
+  caller text;
 begin
-  if caller <> 'owner'
-    and (old.role = 'owner'
-      or new.role = 'owner' and (caller <> 'system' -- the platform names the first one
-        or exists (
-          select from rowhouse.tenant_members m
-          where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id)))
-  then
+  if tg_op = 'DELETE' and old.user_id = rowhouse.current_user_id() then
+    perform rowhouse_private.one_at_a_time(old.tenant_id);
+    caller := old.role; -- whoever leaves asks nobody
+  else
+    caller := rowhouse_private.managed_by_caller(member.tenant_id);
+  end if;
+  if caller <> 'owner' and caller <> 'system' and (old.role = 'owner' or new.role = 'owner') then
     raise exception 'who is an owner of the tenant is for its owners to say' using errcode = '42501',
-      schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_owner_inside';
+      schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_owner';
+  end if;
+  -- The platform brings in the first people and shows them out; whom it lets in or raises later, the tenant did not ask for.
+  if caller = 'system'
+    and (old.role = 'owner'
+      or (tg_op = 'INSERT' or array_position(ranks, new.role) > array_position(ranks, old.role))
+        and exists (
+          select from rowhouse.tenant_members m
+          where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id))
+  then
+    raise exception 'the tenant has an owner: who belongs to it is for its own to say' using errcode = '42501',
+      schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_added_inside';
+  end if;
+  -- Of two that go at once, the second sees that the first is gone. Who was deleted from the platform owns nothing any more.
+  if old.role = 'owner' and new.role is distinct from 'owner' and not exists (
+    select from rowhouse.tenant_members m
+    join rowhouse_private.liveness l on l.tenant_id = m.tenant_id and l.principal_id = m.user_id
+    where m.tenant_id = member.tenant_id and m.role = 'owner' and m.user_id <> member.user_id and not l.user_gone)
+  then
+    raise exception 'a tenant keeps its last owner' using errcode = '23514',
+      schema = 'rowhouse', table = 'tenant_members', constraint = 'tenant_members_last_owner';
   end if;
   if tg_op = 'INSERT' then
     insert into rowhouse.principals (tenant_id, id, kind) values (member.tenant_id, member.user_id, 'user')
@@ -391,7 +415,11 @@ as $$
 declare
   in_tenant constant uuid := case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end;
 begin
-  perform rowhouse_private.managed_by_caller(in_tenant);
+  if tg_op = 'DELETE' and old.user_id = rowhouse.current_user_id() then
+    null; -- whoever leaves asks nobody; a policy lets him only through rowhouse.leave()
+  else
+    perform rowhouse_private.managed_by_caller(in_tenant);
+  end if;
   perform rowhouse_private.refresh(in_tenant, case when tg_op = 'DELETE' then old.user_id else new.user_id end);
   return null;
 end

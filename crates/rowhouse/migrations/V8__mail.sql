@@ -29,7 +29,8 @@ drop policy inside on rowhouse.outbox;
 drop policy managers on rowhouse.outbox;
 create policy managers_queue on rowhouse.outbox for insert to rowhouse_app
 with check ((select rowhouse.caller_role()) = any ('{owner,admin}'::text[]));
-grant insert (tenant_id, id, recipient, subject, text) on rowhouse.outbox to rowhouse_app, rowhouse_platform;
+grant insert (tenant_id, id, recipient, subject, text) on rowhouse.outbox
+to rowhouse_app, rowhouse_platform, rowhouse_definer; -- the last: rowhouse.invite()
 grant select, update (text, status, attempts, last_error, sent_at) on rowhouse.outbox to rowhouse_platform;
 create trigger touch before update on rowhouse.outbox for each row execute function rowhouse_private.touch();
 

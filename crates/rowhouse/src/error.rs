@@ -38,6 +38,9 @@ pub enum Error {
     /// The caller stands for more than 256 principals (RH007).
     #[error("the caller stands for more than 256 principals")]
     TooManyPrincipals,
+    /// An invitation that was used or revoked, or has expired (RH009).
+    #[error("{0}")]
+    InvitationOver(String),
     /// The tenant lives on another server (RH008). Worth trying again: it may be moving.
     #[error("the tenant is not placed on this server")]
     NotPlacedHere,
@@ -59,6 +62,9 @@ pub enum Error {
         /// The field that holds the name.
         field: &'static str,
     },
+    /// The last owner of a tenant was to go, or to become something else.
+    #[error("a tenant keeps its last owner: make somebody else an owner first")]
+    LastOwner,
     /// An operator asked for what belongs to the tenant: its content, its keys, its owners.
     #[error("this is the tenant's own: an operator needs its consent")]
     SupportAccessRequired,
@@ -130,6 +136,8 @@ impl Error {
             Self::Invalid { .. } => "invalid",
             Self::NotFound(_) => "not-found",
             Self::Taken { .. } => "taken",
+            Self::InvitationOver(_) => "invitation-over",
+            Self::LastOwner => "last-owner",
             Self::SupportAccessRequired => "support-access-required",
             Self::Changed => "changed",
             Self::KeyReused => "idempotency-key-reused",
@@ -177,6 +185,7 @@ impl From<tokio_postgres::Error> for Error {
             "RH006" => Self::ReadOnly,
             "RH007" => Self::TooManyPrincipals,
             "RH008" => Self::NotPlacedHere,
+            "RH009" => Self::InvitationOver(db.message().to_owned()),
             "42501"
                 if db
                     .constraint()

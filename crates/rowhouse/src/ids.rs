@@ -180,6 +180,10 @@ ids! {
     MailId = "mail";
     /// A row of an audit trail.
     AuditId = "aud";
+    /// An invitation.
+    InvitationId = "inv";
+    /// A session.
+    SessionId = "ses";
     /// An operator's token.
     OperatorTokenId = "opt";
 }
@@ -194,6 +198,8 @@ pub(crate) fn of_noun(noun: &str, id: Uuid) -> String {
         "projects" => ProjectId(id).to_string(),
         "resources" => ResourceId(id).to_string(),
         "keys" => KeyId(id).to_string(),
+        "invitations" => InvitationId(id).to_string(),
+        "sessions" => SessionId(id).to_string(),
         "mails" => MailId(id).to_string(),
         _ => id.to_string(),
     }

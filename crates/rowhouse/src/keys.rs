@@ -201,6 +201,10 @@ async fn insert(tx: &mut TenantTx, new: NewKey) -> Result<MadeKey> {
             "must hold at least one of read, write",
         ));
     }
+    // Postgres has no room for what lies before the year -4712: it is told here, by the rule that it breaks anyway.
+    if new.expires_at.is_some_and(|at| at < Timestamp::UNIX_EPOCH) {
+        return Err(past());
+    }
     let mut permissions = new.permissions;
     permissions.sort_by_key(|permission| permission.as_str());
     permissions.dedup();
@@ -265,8 +269,12 @@ impl Draft<'_> {
             ],
         )
         .await?
-        .ok_or_else(|| Error::invalid("expires_at", "must lie in the future"))
+        .ok_or_else(past)
     }
+}
+
+fn past() -> Error {
+    Error::invalid("expires_at", "must lie in the future")
 }
 
 /// Scopes as the column has them; [`Error::NotFound`] for a project that the tenant does not have.
@@ -364,7 +372,12 @@ pub async fn reroll(tx: &mut TenantTx, id: KeyId, overlap: Duration) -> Result<M
         )
         .await?;
     if touched == 0 {
-        return Err(Error::NotFound("key"));
+        return Err(untouched(
+            tx,
+            id,
+            "revoked_at is null and coalesce(expires_at > clock_timestamp(), true)",
+        )
+        .await?);
     }
     let made = insert(
         tx,
@@ -392,9 +405,29 @@ pub async fn revoke(tx: &mut TenantTx, id: KeyId) -> Result<()> {
         )
         .await?;
     if touched == 0 {
-        return Err(Error::NotFound("key"));
+        return Err(untouched(tx, id, "revoked_at is null").await?);
     }
     audit::record(tx, Event::new("keys.revoke", id.uuid())).await
+}
+
+/// Why a change touched no key: it is not there, or it has ended, or (it being `open` to the change) it is not for the
+/// caller to change.
+async fn untouched(tx: &mut TenantTx, id: KeyId, open: &'static str) -> Result<Error> {
+    let tenant = tx.tenant_id();
+    let row = tx
+        .optional(
+            &format!(
+                "select {open} as open from rowhouse.api_keys where tenant_id = $1 and id = $2"
+            ),
+            &[&tenant, &id],
+        )
+        .await?;
+    Ok(match row {
+        Some(row) if row.get("open") => {
+            Error::NotPermitted("the caller may see this key, and not change it".to_owned())
+        }
+        _ => Error::NotFound("key"),
+    })
 }
 
 /// The context of whoever presents this key; [`Error::NotAMember`] for anything that is not a key, in the same words.
@@ -422,11 +455,16 @@ pub async fn authenticate(house: &Rowhouse, secret: &str) -> Result<Context> {
         )
         .await?;
     let hash: Option<String> = rows.first().and_then(|row| row.get(0));
-    if !fits(secret.to_owned(), hash.ok_or(Error::NotAMember)?).await? {
-        return Err(Error::NotAMember);
+    let hash = hash.ok_or(Error::NotAMember)?;
+    // Of many requests with a key that nobody has seen yet, one works it out, and the others find it known.
+    let _turn = house.known_keys().turn().await;
+    if house.known_keys().get(&digest).is_none() {
+        if !fits(secret.to_owned(), hash).await? {
+            return Err(Error::NotAMember);
+        }
+        house.known_keys().insert(digest, tenant, key);
+        note_use(house, &context);
     }
-    house.known_keys().insert(digest, tenant, key);
-    note_use(house, &context);
     Ok(context)
 }
 
@@ -463,7 +501,11 @@ async fn off_the_runtime<T: Send + 'static>(
 
 /// Digests of keys that this process has checked, and what they lead to. Says nothing about whether they are still
 /// valid: that is asked of the database at every transaction.
-pub(crate) struct KnownKeys(std::sync::Mutex<lru::LruCache<[u8; 32], Remembered>>);
+pub(crate) struct KnownKeys {
+    known: std::sync::Mutex<lru::LruCache<[u8; 32], Remembered>>,
+    /// As many hashes at once as there are cores: more would only make each of them slower.
+    turns: tokio::sync::Semaphore,
+}
 
 struct Remembered {
     tenant: TenantId,
@@ -480,11 +522,20 @@ struct Known {
 
 impl KnownKeys {
     pub(crate) fn new() -> Self {
-        Self(std::sync::Mutex::new(lru::LruCache::new(REMEMBERED)))
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            known: std::sync::Mutex::new(lru::LruCache::new(REMEMBERED)),
+            turns: tokio::sync::Semaphore::new(cores),
+        }
+    }
+
+    /// To be held while a key is checked by bcrypt.
+    async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok() // it is never closed
     }
 
     fn get(&self, digest: &[u8; 32]) -> Option<Known> {
-        let mut known = self.0.lock().ok()?;
+        let mut known = self.known.lock().ok()?;
         let known = known.get_mut(digest)?;
         let note_use = known.noted.elapsed() >= NOTE_USE_EVERY;
         if note_use {
@@ -498,7 +549,7 @@ impl KnownKeys {
     }
 
     fn insert(&self, digest: [u8; 32], tenant: TenantId, key: KeyId) {
-        if let Ok(mut known) = self.0.lock() {
+        if let Ok(mut known) = self.known.lock() {
             let noted = Instant::now();
             known.put(digest, Remembered { tenant, key, noted });
         }

@@ -11,8 +11,9 @@ use serde_json::json;
 use crate::audit::{self, Event};
 use crate::error::{Error, Result};
 use crate::ids::{TenantId, UserId, WorkspaceId};
+use crate::invitations::{self, NewInvitation};
 use crate::jobs::{self, Kind as JobKind};
-use crate::mail::{self, Mail};
+use crate::members::Role;
 use crate::tenants::{self, Kind, NewTenant, PlanTier, Tenant};
 use crate::text_enum::text_enum;
 use crate::tx::{PlatformTx, TenantTx};
@@ -207,7 +208,7 @@ async fn perform(
     match step {
         Step::Workspace => workspace(tx).await,
         Step::Project => {
-            if projects::list(tx).await?.is_empty() {
+            if projects::list(tx, None, 1).await?.is_empty() {
                 projects::create(tx, "Default").await?;
             }
             Ok(())
@@ -273,12 +274,21 @@ async fn storage(tx: &mut TenantTx) -> Result<()> {
 
 /// As the platform may while there is no owner; a tenant that has one invites by itself.
 async fn invite(tx: &mut TenantTx, email: &str, link: &str) -> Result<()> {
-    let mail = Mail {
-        to: email.into(),
-        subject: "Invitation".into(),
-        text: link.into(),
-    };
-    mail::queue(tx, mail).await.map(drop)
+    let tenant = tx.tenant_id();
+    let owned: bool = tx
+        .one(
+            "select exists (select from rowhouse.tenant_members where tenant_id = $1 and role = 'owner')",
+            &[&tenant],
+        )
+        .await?
+        .get(0);
+    if owned {
+        return Ok(());
+    }
+    match invitations::create(tx, NewInvitation::new(email, Role::Owner), link).await {
+        Ok(_) | Err(Error::Taken { field: "email" }) => Ok(()), // invited by hand
+        Err(error) => Err(error),
+    }
 }
 
 /// A user's own tenant, the Personal Org with its Personal Workspace, begun to be provisioned: the one that the user has, or a

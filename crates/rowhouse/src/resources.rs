@@ -416,26 +416,41 @@ async fn change(
     let tenant = tx.tenant_id();
     let mut params: Vec<Param<'_>> = vec![&tenant, &id, &read_at];
     params.extend_from_slice(values);
-    let row = tx
-        .optional(
-            &format!(
-                "update rowhouse.resources
-                 set {set}
-                 where tenant_id = $1 and id = $2 and deleted_at is null
-                   and ($3::timestamptz is null or updated_at = $3)
-                 returning {COLUMNS}"
-            ),
-            &params,
-        )
-        .await?;
+    let sql = format!(
+        "update rowhouse.resources
+         set {set}
+         where tenant_id = $1 and id = $2 and deleted_at is null
+           and ($3::timestamptz is null or updated_at = $3)
+         returning {COLUMNS}"
+    );
+    let mut row = tx.optional(&sql, &params).await?;
+    let is_the_callers = row.is_some() || lock(tx, id).await?;
+    if row.is_none() && is_the_callers {
+        row = tx.optional(&sql, &params).await?;
+    }
     if let Some(row) = row {
         return Ok(Resource::from(&row));
     }
-    let as_it_is = get(tx, id).await?;
-    match read_at {
-        Some(at) if at != as_it_is.updated_at => Err(Error::Changed),
-        _ => Err(not_the_callers()),
-    }
+    get(tx, id).await?;
+    Err(if is_the_callers {
+        Error::Changed
+    } else {
+        not_the_callers()
+    })
+}
+
+/// Whether the resource is there and for the caller to change, deleted or not; then nobody else changes it before the end of
+/// this transaction. What a statement did not touch may have become what it asked for at the next moment: before the caller
+/// hears why not, it is held still.
+async fn lock(tx: &mut TenantTx, id: ResourceId) -> Result<bool> {
+    let tenant = tx.tenant_id();
+    let row = tx
+        .optional(
+            "select from rowhouse.resources where tenant_id = $1 and id = $2 for update",
+            &[&tenant, &id],
+        )
+        .await?;
+    Ok(row.is_some())
 }
 
 /// It is seen, and not for the caller to do this with.
@@ -453,6 +468,7 @@ pub async fn delete(tx: &mut TenantTx, id: ResourceId, read_at: Option<Timestamp
 /// Brings a deleted resource back. One that is not deleted stays as it is.
 pub async fn restore(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
     let tenant = tx.tenant_id();
+    let is_the_callers = lock(tx, id).await?;
     let row = tx
         .optional(
             &format!(
@@ -467,8 +483,8 @@ pub async fn restore(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
     let Some(row) = row else {
         let as_it_is = find(tx, id).await?;
         return match as_it_is.deleted_at {
-            None => Ok(as_it_is),
-            Some(_) => Err(not_the_callers()),
+            Some(_) if !is_the_callers => Err(not_the_callers()),
+            _ => Ok(as_it_is),
         };
     };
     let resource = Resource::from(&row);

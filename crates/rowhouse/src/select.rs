@@ -50,10 +50,18 @@ impl<'a> Select<'a> {
         }
     }
 
-    /// The statement so far becomes a part of a larger one.
+    /// The statement so far becomes a part of a larger one, which has to end in the same order; its first rows are taken.
     pub(crate) fn within(mut self, larger: impl FnOnce(&str) -> String) -> Self {
-        self.sql = larger(&self.sql);
+        let asked = self.asked();
+        self.sql = format!("{} limit {asked}", larger(&self.sql));
         self
+    }
+
+    fn asked(&self) -> u16 {
+        LENGTHS
+            .into_iter()
+            .find(|length| *length >= self.limit)
+            .unwrap_or(LONGEST_PAGE)
     }
 
     /// By `column` and `id`, the newest first, behind `after`, at most `limit` rows.
@@ -69,10 +77,7 @@ impl<'a> Select<'a> {
             self.append(format_args!(", ${})", self.params.len()));
         }
         self.limit = limit.clamp(1, LONGEST_PAGE);
-        let asked = LENGTHS
-            .into_iter()
-            .find(|length| *length >= self.limit)
-            .unwrap_or(LONGEST_PAGE);
+        let asked = self.asked();
         self.append(format_args!(
             " order by {column} desc, id desc limit {asked}"
         ));

@@ -26,7 +26,7 @@ use crate::connect::{
 };
 use crate::context::{Context, OWN_TICKET_TTL, Ticket};
 use crate::error::{Error, Result};
-use crate::ids::{KeyId, TenantId};
+use crate::ids::{KeyId, PrincipalId, SessionId, TenantId, UserId};
 use crate::keys::KnownKeys;
 use crate::operators::Operator;
 
@@ -104,8 +104,8 @@ impl Rowhouse {
         sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
-        let connection = self.lease(&self.inner.app).await?;
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
+        let connection = self.lease(&self.inner.app).await?;
         self.in_one_go(connection, ticket, sql, async |lease, statement| {
             Ok(lease.get().query(&statement, params).await?)
         })
@@ -114,8 +114,8 @@ impl Rowhouse {
 
     /// As [`Rowhouse::query`], for a statement without rows; answers how many it touched.
     pub async fn execute(&self, context: &Context, sql: &str, params: Params<'_>) -> Result<u64> {
-        let connection = self.lease(&self.inner.app).await?;
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
+        let connection = self.lease(&self.inner.app).await?;
         self.in_one_go(connection, ticket, sql, async |lease, statement| {
             Ok(lease.get().execute(&statement, params).await?)
         })
@@ -156,12 +156,22 @@ impl Rowhouse {
     }
 
     /// Mints a ticket: for other clients of the database, which then say `select rowhouse.enter(..)` themselves.
+    ///
+    /// Needs a connection where the clock has to be read anew, so it is never called by one who holds one: a pool whose
+    /// borrowers all wait for one more gives nobody anything.
     pub async fn ticket(&self, context: &Context, ttl: Duration) -> Result<Ticket> {
         let (key, now) = self.inner.sealer.reading(&self.inner.app).await?;
         let expires_at = now
             .checked_add(ttl)
             .map_err(|_| Error::invalid("ttl", "must end before the year 10000"))?;
         Ok(Ticket::mint(&key, context, expires_at))
+    }
+
+    /// Whether a ticket was minted under the key that this process mints under. False of a good one, too, that is older than
+    /// the last rotation of the key; only the database knows whether a ticket is good now.
+    pub async fn minted(&self, ticket: &Ticket) -> Result<bool> {
+        let (key, _) = self.inner.sealer.reading(&self.inner.app).await?;
+        Ok(ticket.is_under(&key))
     }
 
     /// Connections that were closed because something was left on them, or because it could not be ruled out.
@@ -187,6 +197,14 @@ impl Rowhouse {
         Ok(row.map(|row| row.get(0)))
     }
 
+    pub(crate) async fn locate_session(
+        &self,
+        digest: &[u8; 32],
+    ) -> Result<Option<(TenantId, UserId, SessionId)>> {
+        let row = self.locate("session", digest).await?;
+        Ok(row.map(|row| (row.get(0), row.get(2), row.get(1))))
+    }
+
     pub(crate) async fn locate_key(&self, digest: &[u8; 32]) -> Result<Option<(TenantId, KeyId)>> {
         let row = self.locate("key", digest).await?;
         Ok(row.map(|row| (row.get(0), row.get(1))))
@@ -198,7 +216,7 @@ impl Rowhouse {
         let row = lease
             .get()
             .query_typed_opt(
-                "select tenant_id, id from rowhouse.locate($1, $2)",
+                "select tenant_id, id, principal_id from rowhouse.locate($1, $2)",
                 &[(&kind, Type::TEXT), (&digest.as_slice(), Type::BYTEA)],
             )
             .await?;
@@ -486,6 +504,11 @@ impl TenantTx {
         self.ticket.claimed_tenant()
     }
 
+    /// Who asks, as the ticket claims.
+    pub fn principal_id(&self) -> PrincipalId {
+        self.ticket.claimed_principal()
+    }
+
     /// Notes the request that this is part of; it goes into audit rows.
     #[must_use]
     pub fn with_request_id(mut self, id: &str) -> Self {
@@ -676,20 +699,9 @@ impl PlatformTx {
     /// Goes on inside a tenant, in the same transaction, as its principal `system`: its administration, and its row in the
     /// registry. [`Error::NotFound`] when there is no such tenant.
     pub async fn inside(mut self, tenant: TenantId) -> Result<TenantTx> {
-        let system: Option<uuid::Uuid> = self
-            .one(
-                "select rowhouse.service_principal($1, 'system')",
-                &[&tenant],
-            )
-            .await?
-            .get(0);
-        let principal = system.ok_or(Error::NotFound("tenant"))?.into();
-        let context = Context::principal(tenant, principal);
+        let context = self.system_of(tenant).await?;
+        let ticket = self.vouch(&context).await?;
         let lease = self.lease()?;
-        let house = Rowhouse {
-            inner: lease.house.clone(),
-        };
-        let ticket = house.ticket(&context, OWN_TICKET_TTL).await?;
         self.lease = None;
         let mut tx = TenantTx {
             lease: Some(lease),
@@ -701,6 +713,27 @@ impl PlatformTx {
         };
         tx.execute(ENTER, &[&ticket.as_bytes()]).await?;
         Ok(tx)
+    }
+
+    /// The platform's own context inside a tenant. [`Error::NotFound`] when there is no such tenant.
+    pub async fn system_of(&mut self, tenant: TenantId) -> Result<Context> {
+        let system: Option<uuid::Uuid> = self
+            .one(
+                "select rowhouse.service_principal($1, 'system')",
+                &[&tenant],
+            )
+            .await?
+            .get(0);
+        let principal = system.ok_or(Error::NotFound("tenant"))?.into();
+        Ok(Context::principal(tenant, principal))
+    }
+
+    /// A ticket for a caller for whom this process vouches, to be used at once.
+    pub(crate) async fn vouch(&self, context: &Context) -> Result<Ticket> {
+        let house = Rowhouse {
+            inner: self.lease()?.house.clone(),
+        };
+        house.ticket(context, OWN_TICKET_TTL).await
     }
 
     /// Who acts, as the trail names him.

@@ -4,7 +4,6 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::error::{Error, OnConstraint, Result};
 use crate::ids::{TenantId, UserId};
@@ -65,11 +64,11 @@ pub async fn set_home(tx: &mut PlatformTx, user: UserId, tenant: TenantId) -> Re
 
 /// The user with this address, whatever its case.
 pub async fn by_email(tx: &mut PlatformTx, email: &str) -> Result<UserId> {
-    let digest: [u8; 32] = Sha256::digest(email.to_lowercase().as_bytes()).into();
+    // Lower case is what the database makes of it, which keeps the digest.
     let row = tx
         .optional(
-            "select id from rowhouse.locate('email', $1)",
-            &[&digest.as_slice()],
+            "select id from rowhouse.locate('email', sha256(convert_to(lower($1), 'UTF8')))",
+            &[&email],
         )
         .await?;
     Ok(row.ok_or(Error::NotFound("user"))?.get(0))

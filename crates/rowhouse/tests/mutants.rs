@@ -11,10 +11,11 @@ mod attacks;
 mod catalogue;
 #[path = "it/mail.rs"]
 mod mail;
+#[path = "it/people.rs"]
+mod people;
 #[expect(dead_code, unused_imports, reason = "its other tests are tests only")]
 #[path = "it/pool.rs"]
 mod pool;
-#[expect(dead_code, unused_imports, reason = "its other tests are tests only")]
 #[path = "it/provisioning.rs"]
 mod provisioning;
 #[path = "it/rights.rs"]
@@ -699,12 +700,12 @@ const LIVENESS: &[Mutation] = &[
     ),
     (
         "an admin makes owners",
-        "select pg_temp.edit('rowhouse_private.member_changed', 'caller <> ''system''', 'false')",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'if caller <> ''owner'' and', 'if false and')",
         "an_admin_makes_and_unmakes_no_owner",
     ),
     (
         "an owner is whoever was one when he entered",
-        "select pg_temp.edit('rowhouse_private.member_changed', 'caller <> ''owner''', 'rowhouse.caller_role() <> ''owner''')",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'if caller <> ''owner''', 'if rowhouse.caller_role() <> ''owner''')",
         "an_admin_makes_and_unmakes_no_owner",
     ),
     (
@@ -862,6 +863,219 @@ const INSIDE: &[Mutation] = &[
     ),
 ];
 
+const PEOPLE: &[Mutation] = &[
+    (
+        "the platform adds whom it likes",
+        "grant insert on rowhouse.tenant_members to rowhouse_platform; select pg_temp.edit('rowhouse_private.member_changed', 'or (tg_op = ''INSERT'' or', 'or (false or')",
+        "nobody_is_added_by_sql_inside_the_tenant",
+    ),
+    (
+        "the application adds members",
+        "grant execute on function rowhouse.add_member to rowhouse_app",
+        "nobody_is_added_by_sql_inside_the_tenant",
+    ),
+    (
+        "the platform's own ticket adds members",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'or (tg_op = ''INSERT'' or', 'or (false or')",
+        "the_platform_lets_nobody_in",
+    ),
+    (
+        "the platform raises members",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'or array_position(ranks, new.role) > array_position(ranks, old.role)', '')",
+        "the_platform_raises_nobody",
+    ),
+    (
+        "the last owner goes",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'old.role = ''owner'' and new.role is distinct from ''owner''', 'false')",
+        "a_tenant_keeps_its_last_owner",
+    ),
+    (
+        "an owner who is gone counts",
+        "select pg_temp.edit('rowhouse_private.member_changed', 'and not l.user_gone', '')",
+        "a_tenant_keeps_its_last_owner",
+    ),
+    (
+        "owners go at the same time",
+        "select pg_temp.edit('rowhouse_private.one_at_a_time', 'l.tenant_id = in_tenant', 'false'), pg_temp.edit('rowhouse_private.managed_by_caller', 'for share', '')",
+        "of_two_owners_who_go_at_once_one_stays",
+    ),
+    (
+        "whoever leaves may do more afterwards",
+        "select pg_temp.edit('rowhouse.leave', 'perform rowhouse_private.open(tenant, me, context);', '')",
+        "whoever_leaves_asks_nobody",
+    ),
+    (
+        "whoever reads only leaves",
+        "select pg_temp.edit('rowhouse_private.as_oneself', 'if role = ''viewer'' then', 'if true then')",
+        "whoever_leaves_asks_nobody",
+    ),
+    (
+        "an invitation is good twice",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'when invited.accepted_at is not null', 'when false'); alter table rowhouse.tenant_members drop constraint tenant_members_pkey cascade",
+        "an_invitation_is_good_once",
+    ),
+    (
+        "two accept at the same time",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'perform rowhouse_private.one_at_a_time(place.tenant_id);', '')",
+        "an_invitation_is_good_once",
+    ),
+    (
+        "an invitation does not expire",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'when invited.expires_at <= clock_timestamp()', 'when false')",
+        "an_invitation_ends",
+    ),
+    (
+        "a revoked invitation is good",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'when invited.revoked_at is not null', 'when false'); alter table rowhouse.invitations drop constraint invitations_used_once",
+        "an_invitation_ends",
+    ),
+    (
+        "a revoked invitation comes back",
+        "select pg_temp.edit('rowhouse_private.invitation_changed', 'old.revoked_at is not null and', 'false and')",
+        "an_invitation_ends",
+    ),
+    (
+        "an invitation lasts for ever",
+        "alter table rowhouse.invitations drop constraint invitations_end",
+        "an_invitation_ends",
+    ),
+    (
+        "who went brings others in, once he is back",
+        "drop trigger member_went on rowhouse.tenant_members",
+        "an_invitation_is_as_good_as_its_inviter",
+    ),
+    (
+        "who is gone from the platform brings others in",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'invited.invited_by)', 'rowhouse.service_principal(place.tenant_id, ''system''))'), pg_temp.edit('rowhouse_private.member_changed', 'or (tg_op = ''INSERT'' or', 'or (false or')",
+        "an_invitation_is_as_good_as_its_inviter",
+    ),
+    (
+        "an address is its earlier user's",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'or lower(person.email) <> lower(invited.email)', '')",
+        "an_invitation_is_for_the_user_of_its_address",
+    ),
+    (
+        "who is gone from the platform comes in",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'when person.deleted_at is not null or', 'when')",
+        "an_invitation_is_for_the_user_of_its_address",
+    ),
+    (
+        "an admin invites owners",
+        "select pg_temp.edit('rowhouse.invite', 'if caller = ''admin''', 'if false and caller = ''admin''')",
+        "an_admin_invites_no_owner",
+    ),
+    (
+        "everybody invites",
+        "select pg_temp.edit('rowhouse.invite', 'rowhouse_private.managed_by_caller(tenant)', '''owner'''); drop trigger mail_queued on rowhouse.outbox",
+        "an_admin_invites_no_owner",
+    ),
+    (
+        "the platform invites",
+        "select pg_temp.edit('rowhouse.invite', 'if caller = ''system''', 'if false and caller = ''system''')",
+        "the_platform_invites_while_there_is_no_owner",
+    ),
+    (
+        "a token is a constant of a plan",
+        "select pg_temp.edit('rowhouse.invite', '  caller constant text', '  token constant text := ''invite_'' || encode(substring(rowhouse_private.new_key(), 1, 24), ''hex''); caller constant text', 'select ''invite_'' || encode(substring(rowhouse_private.new_key(), 1, 24), ''hex'') as token', 'select token as token')",
+        "nobody_inside_learns_an_invitations_token",
+    ),
+    (
+        "owners read the mail",
+        "grant select on rowhouse.outbox to rowhouse_app",
+        "nobody_inside_learns_an_invitations_token",
+    ),
+    (
+        "owners choose the token",
+        "grant insert on rowhouse.invitations to rowhouse_app",
+        "nobody_inside_learns_an_invitations_token",
+    ),
+    (
+        "everybody sees who was invited",
+        "create policy inside on rowhouse.invitations for select to rowhouse_app using (true)",
+        "invitations_are_for_those_who_manage",
+    ),
+    (
+        "a suspended tenant takes people in",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'and s.state = ''active''', ''), pg_temp.edit('rowhouse_private.managed_by_caller', 'caller <> ''system'' and not exists', 'false and not exists')",
+        "a_suspended_tenant_takes_nobody_in",
+    ),
+    (
+        "the application opens sessions",
+        "grant execute on function rowhouse.open_session to rowhouse_app",
+        "nobody_inside_opens_a_session",
+    ),
+    (
+        "sessions are rows like others",
+        "grant insert on rowhouse.sessions to rowhouse_app",
+        "nobody_inside_opens_a_session",
+    ),
+    (
+        "a session lasts for ever",
+        "alter table rowhouse.sessions drop constraint sessions_end",
+        "nobody_inside_opens_a_session",
+    ),
+    (
+        "a ticket that reads opens a session that writes",
+        "select pg_temp.edit('rowhouse.open_session', 'or substring(ticket, 67, 1) <> ''w''', ''), pg_temp.edit('rowhouse_private.as_oneself', 'if role = ''viewer'' then', 'if true then')",
+        "a_session_is_for_a_ticket_that_nothing_narrows",
+    ),
+    (
+        "a ticket of one project opens all",
+        "select pg_temp.edit('rowhouse.open_session', 'or substring(ticket, 35, 32) <> decode(repeat(''00'', 32), ''hex'')', '')",
+        "a_session_is_for_a_ticket_that_nothing_narrows",
+    ),
+    (
+        "an ended session goes on",
+        "select pg_temp.edit('rowhouse_private.end_sessions', 'delete from rowhouse_private.liveness l', 'perform from rowhouse_private.liveness l')",
+        "a_session_ends_for_good",
+    ),
+    (
+        "one ends everybody's session",
+        "select pg_temp.edit('rowhouse.end_session', 'or (whose is distinct from me and rowhouse.caller_role() <> all (''{owner,admin,system}''))', '', 'and rowhouse_private.managed_by_caller(tenant) = ''admin''', '')",
+        "a_session_ends_for_good",
+    ),
+    (
+        "an admin ends an owner's session",
+        "select pg_temp.edit('rowhouse.end_session', '= ''admin''', '= ''nobody''')",
+        "a_session_ends_for_good",
+    ),
+    (
+        "sessions outlive the membership",
+        "select pg_temp.edit('rowhouse_private.member_went', 'perform rowhouse_private.end_sessions(old.tenant_id, old.user_id);', '')",
+        "a_session_ends_with_the_membership",
+    ),
+    (
+        "sessions outlive the user",
+        "select pg_temp.edit('rowhouse_private.user_changed', 'where user_id = new.id and credential_id <>', 'where false and user_id = new.id and credential_id <>')",
+        "a_session_ends_with_the_user",
+    ),
+    (
+        "what changes prolongs a session",
+        "select pg_temp.edit('rowhouse_private.refresh', 'case when live.kind = ''user'' then l.expires_at else expiry end', 'expiry')",
+        "each_session_ends_by_itself_on_its_own",
+    ),
+    (
+        "everybody sees who is signed in",
+        "alter policy own on rowhouse.sessions using (true)",
+        "sessions_are_their_users_own",
+    ),
+    (
+        "an ended session's transaction goes on managing",
+        "select pg_temp.edit('rowhouse_private.managed_by_caller', '= coalesce(nullif(split_part(current_setting(''app.context'', true), '';'', 7), '''')::uuid, l.credential_id)', '= l.credential_id')",
+        "a_session_that_was_ended_leaves_nothing_behind",
+    ),
+    (
+        "a tenant learns where else people belong",
+        "grant execute on function rowhouse.memberships to rowhouse_app",
+        "where_else_somebody_belongs_only_the_platform_asks",
+    ),
+    (
+        "the last workspace goes",
+        "drop trigger workspace_changed on rowhouse.workspaces",
+        "a_tenant_keeps_its_last_workspace",
+    ),
+];
+
 const RESIDUE: &[Mutation] = &[
     (
         "what is left is not looked at",
@@ -953,6 +1167,7 @@ async fn all() -> bool {
         mail::CHECKS,
         provisioning::CHECKS,
         rights::CHECKS,
+        people::CHECKS,
         wall::CHECKS,
         pool::CHECKS,
     ]
@@ -960,7 +1175,17 @@ async fn all() -> bool {
     .into_iter()
     .collect();
     let mutations = [
-        POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, INSIDE, RESIDUE, MAIL,
+        POLICIES,
+        RIGHTS,
+        KEYS,
+        SEAL,
+        ENTER,
+        LIVENESS,
+        PEOPLE,
+        INSIDE,
+        RESIDUE,
+        MAIL,
+        PROVISIONING,
     ]
     .concat();
     let only = std::env::var("ROWHOUSE_MUTANTS").unwrap_or_default();

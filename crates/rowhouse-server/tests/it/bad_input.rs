@@ -72,8 +72,15 @@ fn a_tenant_is_refused_by_field_and_rule() {
     tenant(json!({ "name": ["x"] })).invalid("name");
     tenant(json!({ "owner": "nobody" })).invalid("owner");
     tenant(json!({ "owner": missing("ten") })).invalid("owner");
-    tenant(json!({ "admin": true })).refused(400, "invalid");
-    tenant(json!({ "id": missing("ten") })).refused(400, "invalid");
+    tenant(json!({ "admin": true })).invalid("admin");
+    tenant(json!({ "id": missing("ten") })).invalid("id");
+    for (body, field) in [
+        (json!({ "slug": "bad-a", "kind": "personal" }), "name"),
+        (json!({ "name": "Bad", "kind": "personal" }), "slug"),
+        (json!({ "slug": "bad-a", "name": "Bad" }), "kind"),
+    ] {
+        post("/api/v1/tenants", &body).by(operator()).invalid(field);
+    }
     tenant(json!({ "owner": missing("usr") })).refused(404, "not-found");
     assert_eq!(
         number("select count(*) from rowhouse.tenants where slug like 'bad-%' or name like 'Bad%'"),
@@ -223,6 +230,8 @@ fn a_body_that_is_not_the_json_that_was_asked_for_is_refused_everywhere() {
         ] {
             ask(body.as_bytes()).refused(400, "invalid");
         }
+        ask(twice.as_bytes()).invalid(name);
+        ask(unknown.as_bytes()).invalid("surplus");
         ask(b"{\"a\": \"\xff\"}").refused(400, "invalid");
         for kind in [
             "text/plain",
@@ -384,10 +393,10 @@ fn a_query_is_refused_by_field_and_rule() {
     for list in ["/resources", "/audit", "/keys", "/workspaces"] {
         get(&home.path(&format!("{list}?limit=1&limit=2")))
             .by(&writer)
-            .refused(400, "invalid");
+            .invalid("limit");
         get(&home.path(&format!("{list}?tenant_id=x")))
             .by(&writer)
-            .refused(400, "invalid");
+            .invalid("tenant_id");
         get(&home.path(&format!("{list}?limit=1")))
             .by(&writer)
             .gets(200);
@@ -529,7 +538,7 @@ fn a_credential_that_is_not_good_is_no_credential() {
         format!("{key} {token}"),
         id,
         home.id.clone(),
-        revoked,
+        revoked.clone(),
         forged,
         grafted,
         ticket[..ticket.len() - 2].to_owned(),
@@ -556,7 +565,22 @@ fn a_credential_that_is_not_good_is_no_credential() {
         post(&resources, &made)
             .by(credential)
             .refused(401, "unauthorized");
+        // What is wrong with a request is told to nobody who made his credential up: by that he would learn which slug belongs
+        // to the id that he wrote into a ticket.
+        if *credential != revoked {
+            for tenant in [&home, &other] {
+                let list = tenant.path("/resources?cursor=x");
+                get(&list).by(credential).refused(401, "unauthorized");
+                call("POST", &tenant.path("/resources"))
+                    .body("{")
+                    .by(credential)
+                    .refused(401, "unauthorized");
+            }
+        }
     }
+    get(&home.path("/resources?cursor=x"))
+        .by(&ticket)
+        .invalid("cursor");
     for header in [
         format!("Basic {key}"),
         key.clone(),
@@ -567,6 +591,9 @@ fn a_credential_that_is_not_good_is_no_credential() {
             .header("authorization", &header)
             .refused(401, "unauthorized");
     }
+    get(&resources)
+        .header("authorization", &format!("bearer {key}"))
+        .gets(200);
     // Two credentials are none, also when both are good.
     get(&resources)
         .by(&key)

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -56,7 +56,7 @@ impl Call {
 
     pub fn json(self, body: &Value) -> Self {
         self.header("content-type", "application/json")
-            .body(&body.to_string())
+            .body(body.to_string())
     }
 
     pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
@@ -114,19 +114,6 @@ impl Call {
             Some("application/problem+json")
         );
         answer
-    }
-
-    /// Sends it and expects one of these refusals.
-    #[track_caller]
-    pub fn gets_one_of(&self, refusals: &[(u16, &str)]) {
-        let answer = self.send();
-        let refusal = (answer.status, &*answer.code());
-        assert!(
-            refusals.contains(&refusal),
-            "{} {}: {answer:?}",
-            self.method,
-            self.path
-        );
     }
 
     /// Sends it and expects to be told that this field breaks a rule.
@@ -200,18 +187,33 @@ impl Tenant {
 
     /// A ticket of a new member in this role.
     pub fn member(&self, role: Role) -> String {
-        let tenant = self.typed();
-        let user: UserId = runtime().block_on(async {
+        ticket(&Context::user(self.typed(), self.user(role)))
+    }
+
+    /// A new member in this role.
+    pub fn user(&self, role: Role) -> UserId {
+        runtime().block_on(async {
             let mut tx = library().begin_platform().await.unwrap();
             let email = format!("{}@example.com", fresh_slug());
             let user = users::create(&mut tx, &email, "Member").await.unwrap();
-            tx.commit().await.unwrap();
-            let mut tx = library().begin_system(tenant).await.unwrap();
-            members::add(&mut tx, user.id, role).await.unwrap();
+            members::add(&mut tx, &self.manager(), user.id, role)
+                .await
+                .unwrap();
             tx.commit().await.unwrap();
             user.id
-        });
-        ticket(&Context::user(tenant, user))
+        })
+    }
+
+    /// Who adds members: an owner, or the platform while there is none.
+    fn manager(&self) -> Context {
+        let id = uuid(&self.id);
+        let manager = column(&format!(
+            "select principal_id::text from rowhouse_private.liveness
+             where tenant_id = '{id}' and (role = 'owner' or kind = 'system')
+             order by role = 'owner' desc, principal_id limit 1"
+        ));
+        let manager: Uuid = manager[0].parse().unwrap();
+        Context::principal(self.typed(), manager.into())
     }
 
     /// Id and secret of a key that the operator makes.
@@ -438,6 +440,27 @@ impl Serve {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(log(self.port)).unwrap_or_default()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits until it has ended; its exit code, or none after a kill.
+    pub fn ended(&mut self) -> Option<i32> {
+        let began = Instant::now();
+        while self.is_running() {
+            assert!(began.elapsed() < LIMIT, "did not end: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.child.wait().unwrap().code()
     }
 
     fn answers(&self) -> bool {

@@ -147,6 +147,7 @@ struct Stage {
 impl Stage {
     fn set() -> Self {
         let (home, other) = (Tenant::founded(), Tenant::founded());
+        set_up(&home);
         let workspaces = get(&home.path("/workspaces"))
             .by(operator())
             .gets(200)
@@ -235,6 +236,17 @@ impl Stage {
         if operation.path.ends_with("/restore") {
             call("DELETE", &here(resource)).by(&self.key).gets(204);
         }
+        if !operation.parameters().any(|name| name == "resource") {
+            let of_body = operation
+                .example()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            if of_body.contains("res_") {
+                subject.push(("resource", text(&self.home.resource("Subject")["id"])));
+                subject.push(("key", self.home.key(&["read"]).0));
+            }
+            return subject;
+        }
         if operation.path.contains("/acl/") && operation.method == "delete" {
             call("PUT", &here(operation.path))
                 .json(&json!({ "access": "read" }))
@@ -252,7 +264,7 @@ impl Stage {
             return;
         }
         let (prefix, here) = (fresh_request(), fill(operation.path, subject));
-        let ask = |path: &str| request(operation, path).header("x-request-id", &prefix);
+        let ask = |path: &str| request(operation, path, subject).header("x-request-id", &prefix);
         let unknown = format!("op_{}", "0".repeat(32));
         for credential in [None, Some(unknown.as_str()), Some("tk_"), Some("")] {
             let asked = credential.map_or_else(|| ask(&here), |bearer| ask(&here).by(bearer));
@@ -399,14 +411,14 @@ impl Stage {
     fn whoever_may(&mut self, operation: &Operation, subject: &[(&'static str, String)]) {
         let request_id = fresh_request();
         let here = fill(operation.path, subject);
-        let mut asked = request(operation, &here).header("x-request-id", &request_id);
+        let mut asked = request(operation, &here, subject).header("x-request-id", &request_id);
         if !operation.is_open() {
             asked = asked.by(&self.may(operation));
         }
         let answer = asked.send();
         self.expect(Probe::Served, operation, &answer, (operation.success(), ""));
         if operation.takes("operator") && operation.takes("caller") && !operation.changes() {
-            let inside = request(operation, &here).by(&self.key).send();
+            let inside = request(operation, &here, subject).by(&self.key).send();
             self.expect(Probe::Served, operation, &inside, (operation.success(), ""));
         }
         if answer.status == operation.success() {
@@ -485,13 +497,29 @@ impl Stage {
     }
 }
 
-/// The request with the example of the document as its body.
-fn request(operation: &Operation, path: &str) -> Call {
+/// The request with the example of the document as its body; ids in it are the subject's.
+fn request(operation: &Operation, path: &str, subject: &[(&'static str, String)]) -> Call {
     let request = call(operation.method, path);
-    match operation.example() {
-        Some(example) => request.json(example),
-        None => request,
+    let Some(example) = operation.example() else {
+        return request;
+    };
+    let mut body = example.to_string();
+    for (name, value) in subject {
+        let prefix = match *name {
+            "resource" => "\"res_",
+            "key" => "\"key_",
+            _ => continue,
+        };
+        while let Some(at) = body.find(prefix).filter(|_| !body.contains(value.as_str())) {
+            let id = body[at + 1..]
+                .split('"')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            body = body.replace(&id, value);
+        }
     }
+    request.json(&serde_json::from_str(&body).expect("still JSON"))
 }
 
 fn fill(path: &str, parameters: &[(&str, String)]) -> String {

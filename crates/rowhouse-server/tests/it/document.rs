@@ -51,8 +51,9 @@ impl Operation {
         !self.takes("operator") && !self.takes("caller")
     }
 
+    /// A question whose words are a body is sent by POST, and changes nothing.
     pub fn changes(&self) -> bool {
-        self.method != "get"
+        self.method != "get" && !self.path.contains("/access/")
     }
 
     /// The names in braces.
@@ -152,10 +153,9 @@ fn differs(schema: &Value, value: &Value, at: &str) -> Option<String> {
         return Some(format!("{at}: {value} does not fit {pattern}"));
     }
     if let Some(items) = value.as_array() {
-        let each = items.iter().enumerate();
+        let mut each = items.iter().enumerate();
         return each
-            .filter_map(|(index, item)| differs(&schema["items"], item, &format!("{at}[{index}]")))
-            .next();
+            .find_map(|(index, item)| differs(&schema["items"], item, &format!("{at}[{index}]")));
     }
     let (properties, required) = properties(schema);
     let fields = value.as_object()?;

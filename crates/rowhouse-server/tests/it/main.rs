@@ -2,6 +2,7 @@
 
 #![cfg(test)] // so that clippy sees helpers, too, as tests
 
+mod access;
 mod bad_input;
 mod callers;
 mod commands;
@@ -19,6 +20,7 @@ mod readme;
 mod resources;
 mod same_work;
 mod smtp;
+mod sockets;
 mod tenants;
 mod two_processes;
 mod up;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::callers::{Tenant, call, execute, fresh_slug, get, operator, post, text, uuid};
+use crate::callers::{Tenant, call, execute, fresh_slug, get, missing, operator, post, text, uuid};
 
 /// The pages of a list, `between` each two something happens.
 fn walk(path: &str, by: &str, mut between: impl FnMut(usize)) -> Vec<Vec<Value>> {
@@ -147,10 +147,7 @@ fn a_filter_holds_on_every_page() {
         .json()["items"][0]["id"]
         .clone();
     assert_eq!(all(&format!("workspace={}", text(&theirs))).len(), 0);
-    assert_eq!(
-        all(&format!("workspace={}", crate::callers::missing("wsp"))).len(),
-        0
-    );
+    assert_eq!(all(&format!("workspace={}", missing("wsp"))).len(), 0);
 }
 
 #[test]
@@ -179,9 +176,19 @@ fn what_is_deleted_is_on_no_page_until_it_is_restored() {
         (&json!("One"), &Value::Null)
     );
     assert_eq!(listed(), ["One", "Two"], "restored is changed");
-    call("POST", &format!("{path}/restore"))
+    let before = home.footprint();
+    let again = call("POST", &format!("{path}/restore"))
         .by(&writer)
-        .refused(404, "not-found");
+        .gets(200)
+        .json();
+    assert_eq!(again, restored, "what is not deleted stays as it is");
+    assert_eq!(home.footprint(), before);
+    call(
+        "POST",
+        &home.path(&format!("/resources/{}/restore", missing("res"))),
+    )
+    .by(&writer)
+    .refused(404, "not-found");
     assert_eq!(two["deleted_at"], Value::Null);
 }
 
@@ -302,13 +309,13 @@ fn the_registry_is_searched_and_narrowed() {
         all(&q),
         [three.slug.clone(), two.slug.clone(), one.slug.clone()]
     );
-    assert_eq!(all(&format!("q={}", two.slug)), [two.slug.clone()]);
-    assert_eq!(all(&format!("{q}&kind=personal")), [one.slug.clone()]);
+    assert_eq!(all(&format!("q={}", two.slug)), [&*two.slug]);
+    assert_eq!(all(&format!("{q}&kind=personal")), [&*one.slug]);
     assert_eq!(
         all(&format!("{q}&plan=free")),
         [three.slug.clone(), one.slug.clone()]
     );
-    assert_eq!(all(&format!("{q}&status=suspended")), [two.slug.clone()]);
+    assert_eq!(all(&format!("{q}&status=suspended")), [&*two.slug]);
     call("DELETE", &three.path("")).by(operator()).gets(204);
     assert_eq!(all(&q), [two.slug.clone(), one.slug.clone()]);
     assert_eq!(all(&format!("{q}&status=deleted")), Vec::<String>::new());

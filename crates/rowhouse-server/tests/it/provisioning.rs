@@ -60,14 +60,14 @@ fn an_operator_sets_a_tenant_up_and_its_admin_gets_a_mail() {
     assert_eq!(provision(&tenant, &email).gets(202).json(), run, "again");
     provision(&tenant, "other@example.com").refused(409, "taken");
 
-    let began = Instant::now();
+    let queued = Instant::now();
     let mail = loop {
         let landed = get("/dev/mail").by(operator()).gets(200).json();
         let items = landed["items"].as_array().unwrap().clone();
         if let Some(mail) = items.into_iter().find(|item| item["to"] == *email) {
             break mail;
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "no mail");
+        assert!(queued.elapsed() < Duration::from_secs(20), "no mail");
         std::thread::sleep(Duration::from_millis(50));
     };
     let link = text(&mail["links"][0]);

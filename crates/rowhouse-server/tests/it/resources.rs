@@ -213,3 +213,32 @@ fn a_payload_cannot_speak_to_the_json_library() {
     }
     get(&home.path("/resources")).by(&home.reader()).gets(200);
 }
+
+#[test]
+fn whoever_may_change_a_resource_is_not_told_that_he_may_not_because_others_were_quicker() {
+    let home = Tenant::founded();
+    let writer = home.writer();
+    let one = home.path(&format!("/resources/{}", text(&home.resource("One")["id"])));
+    let told = std::sync::Mutex::new(std::collections::BTreeMap::new());
+    std::thread::scope(|scope| {
+        for thread in 0..6 {
+            let (one, writer, told) = (&one, &writer, &told);
+            scope.spawn(move || {
+                for _ in 0..15 {
+                    let change = match thread % 3 {
+                        0 => call("DELETE", one),
+                        1 => call("POST", &format!("{one}/restore")),
+                        _ => call("PATCH", one).json(&json!({ "title": "Other" })),
+                    };
+                    let answer = change.by(writer).send();
+                    let told = &mut *told.lock().unwrap();
+                    *told.entry((answer.status, answer.code())).or_insert(0) += 1;
+                }
+            });
+        }
+    });
+    let told = told.into_inner().unwrap();
+    let fine = |status: u16| [200, 204, 404].contains(&status);
+    assert!(told.keys().all(|(status, _)| fine(*status)), "{told:?}");
+    assert!(told.len() >= 3, "nobody was quicker: {told:?}");
+}

@@ -9,6 +9,7 @@
 //! because set together with the column it would stamp all of them with whichever tenant is bound.
 
 mod column;
+pub mod doctor;
 mod indexes;
 mod keys;
 mod protect;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use rowhouse::members::Role;
+use rowhouse::projects::ProjectRole;
 use rowhouse::tenants::{Kind, PlanTier, Status};
 use rowhouse::{jobs, mail, provisioning, quotas};
 
@@ -47,20 +49,30 @@ const REGISTRY: &[&str] = &[
 
 /// Every function that runs with its owner's rights, and why it has to.
 const DEFINERS: &[&str] = &[
+    "rowhouse.accept_invitation(text,uuid,text,uuid,bytea,timestamp with time zone,uuid,text)", // lets somebody in
+    "rowhouse.add_member(bytea,uuid,text,uuid,text)",
     "rowhouse.bound_tenant()", // reads the key of the seal
-    "rowhouse.enter(bytea)",   // reads both keys and the liveness row
+    "rowhouse.end_session(uuid)",
+    "rowhouse.enter(bytea)", // reads both keys and the liveness row
     "rowhouse.found_tenant(uuid,text,text,text,text,uuid,uuid,text)", // writes the first rows of a tenant
+    "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid,text,text)", // makes a token that its caller must not know
     "rowhouse.key_used()", // writes beside the keys, for one that may not write them
     "rowhouse.key_uses()",
-    "rowhouse.locate(text,bytea)",           // reads the locator
-    "rowhouse.own_key_hash()",               // reads a column that nobody else may
-    "rowhouse.rotate_seal()",                // writes the keys
+    "rowhouse.leave()",            // removes one who may remove nobody
+    "rowhouse.locate(text,bytea)", // reads the locator
+    "rowhouse.memberships(uuid)",  // reads the liveness rows
+    "rowhouse.open_session(bytea,uuid,bytea,timestamp with time zone,uuid,text)",
+    "rowhouse.own_key_hash()", // reads a column that nobody else may
+    "rowhouse.people()",       // reads names from the registry
+    "rowhouse.rotate_seal()",  // writes the keys
     "rowhouse.service_principal(uuid,text)", // reads the liveness rows
-    "rowhouse.writable_tenant()",            // calls bound_tenant under a path of its own
+    "rowhouse.writable_tenant()", // calls bound_tenant under a path of its own
+    "rowhouse_private.invitation_changed()",
     "rowhouse_private.key_changed()",
     "rowhouse_private.mail_queued()", // tells the registry that there is something to do
     "rowhouse_private.managed_by_caller(uuid)", // reads the caller's liveness row, and locks the tenant's
     "rowhouse_private.member_changed()",
+    "rowhouse_private.member_went()",
     "rowhouse_private.membership_changed()",
     "rowhouse_private.one_at_a_time(uuid)",
     "rowhouse_private.principal_added()",
@@ -70,6 +82,7 @@ const DEFINERS: &[&str] = &[
     "rowhouse_private.team_changed()",
     "rowhouse_private.tenant_changed()",
     "rowhouse_private.user_changed()",
+    "rowhouse_private.workspace_changed()",
 ];
 
 /// plpgsql without `set search_path`, since it is called once for each policied relation: every name qualified.
@@ -82,6 +95,7 @@ const QUALIFIED: &[&str] = &[
 /// Every trigger of ours: what it watches is kept up to date in the same transaction.
 const TRIGGERS: &[&str] = &[
     "rowhouse.api_keys|key_changed",
+    "rowhouse.invitations|invitation_changed",
     "rowhouse.outbox|mail_queued",
     "rowhouse.principals|principal_added",
     "rowhouse.projects|projects_added",
@@ -91,9 +105,11 @@ const TRIGGERS: &[&str] = &[
     "rowhouse.team_members|team_members_changed",
     "rowhouse.teams|team_changed",
     "rowhouse.tenant_members|member_changed",
+    "rowhouse.tenant_members|member_went",
     "rowhouse.tenants|tenant_changed",
     "rowhouse.user_project_roles|roles_changed",
     "rowhouse.users|user_changed",
+    "rowhouse.workspaces|workspace_changed",
 ];
 
 /// Tables behind the wall: those that say so, of whatever schema.
@@ -684,6 +700,7 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
             "rowhouse.caller_role()",
             "rowhouse.current_principal()",
             "rowhouse.current_projects()",
+            "rowhouse.current_user_id()",
             "rowhouse.floor_first()",
             "rowhouse.may_share(uuid)",
             "rowhouse.may_use_workspace(uuid)",
@@ -787,6 +804,18 @@ pub async fn closed_sets_are_those_of_the_enums(world: &World) {
         (
             "tenants_status",
             Status::ALL.iter().map(ToString::to_string).collect(),
+        ),
+        (
+            "tenant_members_role",
+            Role::ALL.iter().map(ToString::to_string).collect(),
+        ),
+        (
+            "invitations_role",
+            Role::ALL.iter().map(ToString::to_string).collect(),
+        ),
+        (
+            "user_project_roles_role",
+            ProjectRole::ALL.iter().map(ToString::to_string).collect(),
         ),
     ] {
         let check = allowed(

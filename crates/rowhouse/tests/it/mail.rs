@@ -65,10 +65,9 @@ async fn add_member(world: &World, role: members::Role) -> UserId {
     let user = users::create(&mut tx, &format!("{role}@example.com"), "Somebody")
         .await
         .unwrap();
-    tx.commit().await.unwrap();
-    let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
-    let added = members::add(&mut tx, user.id, role).await;
-    added.unwrap();
+    members::add(&mut tx, &world.alpha.context(), user.id, role)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     user.id
 }

@@ -6,10 +6,12 @@ mod attacks;
 mod catalogue;
 mod chinook;
 mod docs;
+mod doctor;
 mod embedded;
 mod isolation;
 mod keys;
 mod mail;
+mod people;
 mod plans;
 mod pool;
 mod provisioning;
@@ -23,7 +25,7 @@ mod world;
 /// Each check is also a mutant's killer, found by its name.
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let files: [&[(&str, attacks::Check)]; 9] = [
+    let files: [&[(&str, attacks::Check)]; 10] = [
         attacks::a_wall::CHECKS,
         attacks::b_ways_around::CHECKS,
         attacks::c_context::CHECKS,
@@ -32,6 +34,7 @@ fn every_check_has_a_name_of_its_own() {
         catalogue::CHECKS,
         mail::CHECKS,
         provisioning::CHECKS,
+        people::CHECKS,
         wall::CHECKS,
     ];
     let mut names = std::collections::BTreeSet::new();

@@ -18,6 +18,7 @@ checks![
     what_is_granted_stays_inside,
     a_run_that_was_left_is_gone_on_with,
     a_run_is_for_one_address,
+    a_user_has_one_personal_org_with_a_personal_workspace,
 ];
 
 const LINK: &str = "https://example.com/?token={token}";
@@ -56,7 +57,7 @@ async fn finish(world: &World, tenant: TenantId) -> usize {
     unreachable!()
 }
 
-/// One workspace, one project, five limits, one prefix, one mail, and nothing left to do.
+/// One workspace, one project, five limits, one prefix, one mail with one invitation, and nothing left to do.
 async fn whole(world: &World, tenant: TenantId) {
     let counts: Vec<String> = [
         "workspaces",
@@ -64,6 +65,7 @@ async fn whole(world: &World, tenant: TenantId) {
         "quotas",
         "tenant_configs",
         "outbox",
+        "invitations",
         "provisioning_runs",
     ]
     .iter()
@@ -81,7 +83,7 @@ async fn whole(world: &World, tenant: TenantId) {
             counts.join(", "),
             tenant.uuid()
         ),
-        &["1|1|5|1|1|1|0"],
+        &["1|1|5|1|1|1|1|0"],
     )
     .await;
 }
@@ -104,7 +106,10 @@ pub async fn a_tenant_is_given_each_thing_once(world: &World) {
     assert_eq!(finish(world, tenant).await, 1);
     whole(world, tenant).await;
     let mut tx = world.house.begin_system(tenant).await.unwrap();
-    assert_eq!(projects::list(&mut tx).await.unwrap()[0].name, "Default");
+    assert_eq!(
+        projects::list(&mut tx, None, 50).await.unwrap()[0].name,
+        "Default"
+    );
     let granted = quotas::list(&mut tx).await.unwrap();
     let mut plan = quotas::of_plan(PlanTier::Team);
     plan.sort_by_key(|quota| quota.name.as_str());
@@ -257,9 +262,7 @@ pub async fn a_run_is_for_one_address(world: &World) {
     );
 }
 
-#[tokio::test]
-async fn a_user_has_one_personal_org_with_a_personal_workspace() {
-    let world = World::new().await;
+pub async fn a_user_has_one_personal_org_with_a_personal_workspace(world: &World) {
     let mut tx = world.house.begin_platform().await.unwrap();
     let user = users::create(&mut tx, "solo@example.com", "Solo")
         .await
@@ -285,7 +288,7 @@ async fn a_user_has_one_personal_org_with_a_personal_workspace() {
     assert_eq!(spaces.len(), 1);
     assert_eq!(spaces[0].name, "Personal Workspace");
     assert_eq!(spaces[0].owner_id, Some(user.into()));
-    assert_eq!(projects::list(&mut tx).await.unwrap().len(), 1);
+    assert_eq!(projects::list(&mut tx, None, 50).await.unwrap().len(), 1);
     let root = world.superuser().await;
     sees(
         &root,
@@ -298,6 +301,6 @@ async fn a_user_has_one_personal_org_with_a_personal_workspace() {
     let nobody = provisioning::personal(tx, rowhouse::ids::UserId::new()).await;
     assert!(matches!(nobody, Err(Error::NotFound("user"))));
     let client = world.app().await;
-    enter(&client, &world, &Context::user(one, user)).await;
+    enter(&client, world, &Context::user(one, user)).await;
     sees(&client, "select count(*) from rowhouse.quotas", &["5"]).await;
 }

@@ -152,15 +152,16 @@ impl House {
             let user = users::create(&mut tx, &format!("{name}@example.com"), name).await;
             people.push(user.unwrap().id);
         }
-        tx.commit().await.unwrap();
         let tenant = world.alpha.id.uuid();
         let roles = ["owner", "admin", "member", "member", "member", "viewer"];
-        let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+        let owner = world.alpha.context();
         for (user, role) in people.iter().zip(roles).skip(1) {
-            members::add(&mut tx, *user, role.parse().unwrap())
+            members::add(&mut tx, &owner, *user, role.parse().unwrap())
                 .await
                 .unwrap();
         }
+        tx.commit().await.unwrap();
+        let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
         let id = |kind: u128, number: u128| Uuid::from_u128(kind << 64 | number);
         let teams: Vec<Uuid> = (0..3).map(|n| id(0x7e, n)).collect();
         let projects: Vec<Uuid> = (0..3).map(|n| id(0x90, n)).collect();
@@ -320,9 +321,10 @@ impl House {
                     project.remove(&who);
                 });
             }
+            0 | 1 if self.model.suspended => {} // nobody is there who could add him
             0 | 1 => {
-                let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
-                members::add(&mut tx, user, members::Role::Member)
+                let mut tx = world.house.begin_platform().await.unwrap();
+                members::add(&mut tx, &world.alpha.context(), user, members::Role::Member)
                     .await
                     .unwrap();
                 tx.commit().await.unwrap();

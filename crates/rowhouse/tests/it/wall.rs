@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rowhouse::ids::{KeyId, PrincipalId, UserId};
+use rowhouse::members::{self, Role};
 use rowhouse::tenants::{self, Status};
 use rowhouse::{Context, Rowhouse, Ticket, users};
 use tokio_postgres::Client;
@@ -106,10 +107,10 @@ async fn matrix(world: &World) -> Matrix {
         system,
         job,
     };
-    let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
-    for (user, role) in people.iter().zip(["admin", "member", "viewer"]) {
-        add_member(&mut tx, *user, role).await;
+    for (user, role) in people.iter().zip([Role::Admin, Role::Member, Role::Viewer]) {
+        add_member(world, *user, role).await;
     }
+    let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
     let (team, member) = (made.team, made.member.uuid());
     tx.batch(&format!(
         "insert into rowhouse.teams (id, name) values ('{team}', 'night shift');
@@ -127,13 +128,22 @@ async fn matrix(world: &World) -> Matrix {
     made
 }
 
-async fn add_member(tx: &mut rowhouse::TenantTx, user: UserId, role: &str) {
-    tx.execute(
-        "insert into rowhouse.tenant_members (user_id, role) values ($1, $2)",
-        &[&user, &role],
+/// By alpha's owner.
+pub async fn add_member(world: &World, user: UserId, role: Role) {
+    let mut tx = world.house.begin_platform().await.unwrap();
+    members::add(&mut tx, &world.alpha.context(), user, role)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// The same as a statement of the platform's login.
+async fn adding(world: &World, user: UserId, role: Role) -> String {
+    format!(
+        "select rowhouse.add_member('{}', '{}', '{role}', gen_random_uuid())",
+        ticket(world, &world.alpha.context(), 60).await.reveal(),
+        user.uuid()
     )
-    .await
-    .unwrap();
 }
 
 async fn make_key(tx: &mut rowhouse::TenantTx, id: Uuid, permissions: &str) {
@@ -417,9 +427,7 @@ pub async fn a_removed_member_is_refused_on_every_node(world: &World) {
         assert_eq!(notes_through(house, &world.alpha.context()).await, MINE);
     }
     // Taken back, he is who he was.
-    let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
-    add_member(&mut tx, m.viewer, "member").await;
-    tx.commit().await.unwrap();
+    add_member(world, m.viewer, Role::Member).await;
     for house in [&world.house, &other] {
         let rows = house
             .query(&viewer, "select rowhouse.caller_role()", &[])
@@ -1041,16 +1049,8 @@ pub async fn a_key_made_while_the_tenant_is_suspended_does_not_enter(world: &Wor
 pub async fn a_member_added_while_the_tenant_is_suspended_does_not_enter(world: &World) {
     let m = matrix(world).await;
     let insider = world.platform().await;
-    enter(
-        &insider,
-        world,
-        &Context::principal(world.alpha.id, m.system.into()),
-    )
-    .await;
-    let add = format!(
-        "insert into rowhouse.tenant_members (user_id, role) values ('{}', 'member')",
-        m.stranger.uuid()
-    );
+    insider.batch_execute("begin").await.unwrap();
+    let add = adding(world, m.stranger, Role::Member).await;
     suspended_meanwhile(
         world,
         insider,
@@ -1124,12 +1124,8 @@ pub async fn a_tenant_marked_as_deleted_is_refused(world: &World) {
 pub async fn a_user_deleted_while_he_is_added_does_not_enter(world: &World) {
     let m = matrix(world).await;
     let insider = world.platform().await;
-    let system = Context::principal(world.alpha.id, m.system.into());
-    enter(&insider, world, &system).await;
-    let add = format!(
-        "insert into rowhouse.tenant_members (user_id, role) values ('{}', 'member')",
-        m.stranger.uuid()
-    );
+    insider.batch_execute("begin").await.unwrap();
+    let add = adding(world, m.stranger, Role::Member).await;
     let delete = format!(
         "update rowhouse.users set deleted_at = now() where id = '{}'",
         m.stranger.uuid()
@@ -1222,8 +1218,8 @@ pub async fn a_removed_manager_leaves_nothing_behind(world: &World) {
             )
             .await
             .unwrap();
-            add_member(&mut tx, m.admin, "admin").await;
             tx.commit().await.unwrap();
+            add_member(world, m.admin, Role::Admin).await;
         }
     }
     let admin = world.app().await;

@@ -259,12 +259,11 @@ pub async fn c02_a_removed_member_is_refused_with_the_ticket_he_still_has(world:
         .await
         .unwrap()
         .id;
-    registry.commit().await.unwrap();
-    let mut system = world.house.begin_system(world.alpha.id).await.unwrap();
-    members::add(&mut system, member, members::Role::Member)
+    let owner = world.alpha.context();
+    members::add(&mut registry, &owner, member, members::Role::Member)
         .await
         .unwrap();
-    system.commit().await.unwrap();
+    registry.commit().await.unwrap();
     let ticket = world
         .house
         .ticket(
@@ -537,6 +536,8 @@ pub async fn c05_nothing_seals_what_a_caller_hands_over(world: &World) {
             "rowhouse.locate(text,bytea)",
             "rowhouse.may_share(uuid)",
             "rowhouse.may_use_workspace(uuid)",
+            "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid,text,text)",
+            "rowhouse.end_session(uuid)",
         ],
     )
     .await;

@@ -141,12 +141,13 @@ async fn every_table_of_ours_goes_through_all_modes_and_back() {
     assert!(ours.len() >= 11, "{ours:?}");
     for managed in ours {
         assert!(managed.stands, "{managed:?}");
-        walk(
-            &world,
-            &app,
-            &format!("{}.{}", managed.schema, managed.table),
-        )
-        .await;
+        let table = format!("{}.{}", managed.schema, managed.table);
+        let reads = format!("select has_any_column_privilege('{table}', 'select')");
+        let reads: bool = app.query_one(&reads, &[]).await.unwrap().get(0);
+        assert_eq!(reads, managed.table != "outbox", "{table}");
+        if reads {
+            walk(&world, &app, &table).await;
+        }
     }
 }
 
@@ -177,6 +178,9 @@ async fn fill(world: &World) {
                  insert into rowhouse.resources (tenant_id, id, type, title, workspace_id, owner_id)
                  select '{t}', '{t}', 'tag', 'title', w.id, '{u}' from rowhouse.workspaces w where w.tenant_id = '{t}' limit 1;
                  insert into rowhouse.resource_acl (tenant_id, resource_id, principal_id, access) values ('{t}', '{t}', '{u}', 'read');
+                 insert into rowhouse.sessions (tenant_id, id, user_id, digest, expires_at)
+                 values ('{t}', gen_random_uuid(), '{u}', sha256('{t}'), now());
+                 select rowhouse.invite(gen_random_uuid(), 'somebody@example.com', 'member', now(), gen_random_uuid(), 's', 't');
                  insert into rowhouse.idempotency_keys (tenant_id, principal_id, key, request) values ('{t}', '{u}', 'key', sha256('{t}'));
                  commit",
                 t = tenant.id.uuid(),

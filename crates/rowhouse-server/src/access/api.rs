@@ -1,0 +1,317 @@
+//! `/api/v1/tenants/{tenant}/access`: may this principal do that with this resource. In words of our own (`explain`), and
+//! in those of `AuthZEN` 1.0 (`evaluation`, `evaluations`: <https://openid.net/specs/authorization-api-1_0.html>).
+
+use axum::Json;
+use rowhouse::Error;
+use rowhouse::access::{self, Action, Because, Explanation};
+use rowhouse::ids::{KeyId, PrincipalId, ResourceId, TenantId, UserId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::auth::Caller;
+use crate::error::Problem;
+use crate::input::Body;
+use crate::tenants::api::TenantPath;
+
+/// How many questions may be asked at once.
+const MOST_AT_ONCE: usize = 50;
+
+/// Who, what, with which.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Explain {
+    /// The id of a user, key or principal, or of the tenant for what all its members may do.
+    #[schema(pattern = "^(prn|usr|key|ten)_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
+    principal: String,
+    /// What is done.
+    action: Action,
+    /// With which resource.
+    #[schema(inline)]
+    resource: ResourceId,
+}
+
+/// Say whether a principal may do something with a resource, and why; about others, for those who manage the tenant or the
+/// resource.
+#[utoipa::path(
+    post, path = "/api/v1/tenants/{tenant}/access/explain", tag = "access",
+    params(TenantPath),
+    request_body(content = Explain, example = json!({
+        "principal": "key_01jb6zyr9ee0kt4bz5zp7cqr5h", "action": "write", "resource": "res_01jb6zyr9ee0kt4bz5zp7cqr5h"
+    })),
+    responses((status = 200, body = Explanation)),
+    security(("caller" = [])),
+)]
+pub async fn explain(
+    caller: Caller,
+    Body(asked): Body<Explain>,
+) -> Result<Json<Explanation>, Problem> {
+    let principal = PrincipalId::named(&asked.principal)?;
+    Ok(Json(
+        ask(&caller, principal, asked.action, asked.resource).await?,
+    ))
+}
+
+/// The caller's transaction ends before the question is put: that takes a transaction of its own.
+async fn ask(
+    caller: &Caller,
+    principal: PrincipalId,
+    action: Action,
+    resource: ResourceId,
+) -> Result<Explanation, Problem> {
+    let mut tx = caller.begin().await?;
+    let question = access::question(&mut tx, principal, action, resource).await?;
+    tx.commit().await?;
+    Ok(question.answer(caller.house()).await?)
+}
+
+/// Who asks to do something, as `AuthZEN` says it.
+#[derive(Clone, Deserialize, ToSchema)]
+pub struct Subject {
+    /// `user`, `key`, or `tenant` for what all its members may do.
+    r#type: String,
+    /// Its id.
+    id: String,
+    /// Not looked at: what counts is what the database knows.
+    #[serde(default, rename = "properties")]
+    #[schema(value_type = Option<Object>)]
+    _properties: Option<Value>,
+}
+
+impl Subject {
+    fn principal(&self) -> Result<PrincipalId, Problem> {
+        Ok(match self.r#type.as_str() {
+            "user" => self.id.parse::<UserId>()?.into(),
+            "key" => self.id.parse::<KeyId>()?.into(),
+            "tenant" => self.id.parse::<TenantId>()?.into(),
+            _ => {
+                return Err(Problem::invalid(
+                    "subject.type",
+                    "must be one of: user, key, tenant",
+                ));
+            }
+        })
+    }
+}
+
+/// What it asks to do.
+#[derive(Clone, Deserialize, ToSchema)]
+#[schema(as = EvaluationAction)]
+pub struct ActionName {
+    /// `read`, `write` or `admin`.
+    name: Action,
+    /// Not looked at.
+    #[serde(default, rename = "properties")]
+    #[schema(value_type = Option<Object>)]
+    _properties: Option<Value>,
+}
+
+/// With what.
+#[derive(Clone, Deserialize, ToSchema)]
+#[schema(as = EvaluationResource)]
+pub struct ResourceName {
+    /// `resource`.
+    r#type: String,
+    /// Its id.
+    #[schema(inline)]
+    id: ResourceId,
+    /// Not looked at.
+    #[serde(default, rename = "properties")]
+    #[schema(value_type = Option<Object>)]
+    _properties: Option<Value>,
+}
+
+/// A question, as `AuthZEN` puts it.
+#[derive(Clone, Deserialize, ToSchema)]
+pub struct Evaluation {
+    /// Who.
+    subject: Subject,
+    /// What.
+    action: ActionName,
+    /// With which.
+    resource: ResourceName,
+    /// Not looked at.
+    #[serde(default, rename = "context")]
+    #[schema(value_type = Option<Object>)]
+    _context: Option<Value>,
+}
+
+/// The answer, as `AuthZEN` gives it.
+#[derive(Serialize, ToSchema)]
+pub struct Decision {
+    /// Whether it may.
+    decision: bool,
+    /// Why.
+    context: Reasons,
+}
+
+/// Why.
+#[derive(Serialize, ToSchema)]
+pub struct Reasons {
+    /// Through what; or what is missing.
+    because: Vec<Because>,
+}
+
+impl Evaluation {
+    /// What the caller does not see is denied as what is not there.
+    async fn decide(&self, caller: &Caller) -> Result<Decision, Problem> {
+        if self.resource.r#type != "resource" {
+            return Err(Problem::invalid("resource.type", "must be: resource"));
+        }
+        let principal = self.subject.principal()?;
+        let mut tx = caller.begin().await?;
+        let question =
+            access::question(&mut tx, principal, self.action.name, self.resource.id).await;
+        let because = match question {
+            Ok(question) => {
+                tx.commit().await?;
+                let said = question.answer(caller.house()).await?;
+                return Ok(Decision {
+                    decision: said.allowed,
+                    context: Reasons {
+                        because: said.because,
+                    },
+                });
+            }
+            Err(Error::NotFound(_)) => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        tx.commit().await?;
+        Ok(Decision {
+            decision: false,
+            context: Reasons { because },
+        })
+    }
+}
+
+/// Decide, as `AuthZEN` asks for it.
+#[utoipa::path(
+    post, path = "/api/v1/tenants/{tenant}/access/evaluation", tag = "access",
+    params(TenantPath),
+    request_body(content = Evaluation, example = json!({
+        "subject": { "type": "key", "id": "key_01jb6zyr9ee0kt4bz5zp7cqr5h" },
+        "action": { "name": "read" },
+        "resource": { "type": "resource", "id": "res_01jb6zyr9ee0kt4bz5zp7cqr5h" }
+    })),
+    responses((status = 200, body = Decision)),
+    security(("caller" = [])),
+)]
+pub async fn evaluation(
+    caller: Caller,
+    Body(asked): Body<Evaluation>,
+) -> Result<Json<Decision>, Problem> {
+    Ok(Json(asked.decide(&caller).await?))
+}
+
+/// Several questions; what one of them leaves out is what stands beside `evaluations`.
+#[derive(Deserialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "AuthZEN names it so")]
+pub struct Evaluations {
+    subject: Option<Subject>,
+    action: Option<ActionName>,
+    resource: Option<ResourceName>,
+    /// Not looked at.
+    #[serde(default, rename = "context")]
+    #[schema(value_type = Option<Object>)]
+    _context: Option<Value>,
+    /// At most 50.
+    #[schema(min_items = 1, max_items = 50)]
+    evaluations: Vec<Part>,
+    #[serde(default)]
+    options: Options,
+}
+
+/// One of several questions.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = EvaluationPart)]
+pub struct Part {
+    subject: Option<Subject>,
+    action: Option<ActionName>,
+    resource: Option<ResourceName>,
+    /// Not looked at.
+    #[serde(default, rename = "context")]
+    #[schema(value_type = Option<Object>)]
+    _context: Option<Value>,
+}
+
+/// How several questions are answered.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = EvaluationOptions)]
+pub struct Options {
+    #[serde(default)]
+    evaluations_semantic: Semantic,
+}
+
+/// When to stop.
+#[derive(Clone, Copy, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = EvaluationsSemantic)]
+pub enum Semantic {
+    /// All of them.
+    #[default]
+    ExecuteAll,
+    /// Behind the first that is denied.
+    DenyOnFirstDeny,
+    /// Behind the first that is permitted.
+    PermitOnFirstPermit,
+}
+
+/// The answers, in the order of the questions.
+#[derive(Serialize, ToSchema)]
+pub struct Decisions {
+    evaluations: Vec<Decision>,
+}
+
+/// Decide several things at once, as `AuthZEN` asks for it.
+#[utoipa::path(
+    post, path = "/api/v1/tenants/{tenant}/access/evaluations", tag = "access",
+    params(TenantPath),
+    request_body(content = Evaluations, example = json!({
+        "subject": { "type": "key", "id": "key_01jb6zyr9ee0kt4bz5zp7cqr5h" },
+        "resource": { "type": "resource", "id": "res_01jb6zyr9ee0kt4bz5zp7cqr5h" },
+        "evaluations": [{ "action": { "name": "read" } }, { "action": { "name": "write" } }]
+    })),
+    responses((status = 200, body = Decisions)),
+    security(("caller" = [])),
+)]
+pub async fn evaluations(
+    caller: Caller,
+    Body(asked): Body<Evaluations>,
+) -> Result<Json<Decisions>, Problem> {
+    if !(1..=MOST_AT_ONCE).contains(&asked.evaluations.len()) {
+        return Err(Problem::invalid(
+            "evaluations",
+            &format!("must be 1 to {MOST_AT_ONCE}"),
+        ));
+    }
+    let mut evaluations = Vec::new();
+    for part in asked.evaluations {
+        let missing = |field: &str| Problem::invalid(field, "must be given, here or for all");
+        let question = Evaluation {
+            subject: part
+                .subject
+                .or_else(|| asked.subject.clone())
+                .ok_or_else(|| missing("subject"))?,
+            action: part
+                .action
+                .or_else(|| asked.action.clone())
+                .ok_or_else(|| missing("action"))?,
+            resource: part
+                .resource
+                .or_else(|| asked.resource.clone())
+                .ok_or_else(|| missing("resource"))?,
+            _context: None,
+        };
+        let decision = question.decide(&caller).await?;
+        let enough = match asked.options.evaluations_semantic {
+            Semantic::ExecuteAll => false,
+            Semantic::DenyOnFirstDeny => !decision.decision,
+            Semantic::PermitOnFirstPermit => decision.decision,
+        };
+        evaluations.push(decision);
+        if enough {
+            break;
+        }
+    }
+    Ok(Json(Decisions { evaluations }))
+}

@@ -1,0 +1,163 @@
+//! Why somebody may do something, over HTTP: in our own words and in those of `AuthZEN`. That the answers are the database's is
+//! shown in the library's tests (rights.rs); here is who may ask, and how it is told.
+
+use serde_json::{Value, json};
+
+use crate::callers::{Tenant, call, post, text};
+
+/// A private resource of a key; the key's secret and its id.
+fn scene() -> (Tenant, String, String, String) {
+    let home = Tenant::founded();
+    let (owner, secret) = home.key(&["read", "write"]);
+    let body = json!({ "type": "prompt", "title": "Hers", "visibility": "private" });
+    let made = post(&home.path("/resources"), &body)
+        .by(&secret)
+        .gets(201)
+        .json();
+    let resource = text(&made["id"]);
+    (home, resource, secret, owner)
+}
+
+fn rules(explanation: &Value) -> Vec<String> {
+    explanation["because"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|because| text(&because["rule"]))
+        .collect()
+}
+
+#[test]
+fn an_explanation_names_the_rule_and_through_whom() {
+    let (home, resource, secret, owner) = scene();
+    let (reader, _) = home.key(&["read"]);
+    let ask = |principal: &str, action: &str| {
+        let body = json!({ "principal": principal, "action": action, "resource": resource });
+        post(&home.path("/access/explain"), &body)
+            .by(&secret)
+            .gets(200)
+            .json()
+    };
+    let said = ask(&owner, "admin");
+    assert_eq!(
+        (&said["allowed"], rules(&said)),
+        (&json!(true), vec!["owner".to_owned()])
+    );
+    let said = ask(&reader, "read");
+    assert_eq!(
+        (&said["allowed"], rules(&said)),
+        (&json!(false), vec!["nothing".to_owned()])
+    );
+    let entry = home.path(&format!("/resources/{resource}/acl/{reader}"));
+    call("PUT", &entry)
+        .json(&json!({ "access": "write" }))
+        .by(&secret)
+        .gets(204);
+    let said = ask(&reader, "read");
+    assert_eq!(
+        (&said["allowed"], rules(&said)),
+        (&json!(true), vec!["acl".to_owned()])
+    );
+    // The entry would let it write, and the key may not.
+    let said = ask(&reader, "write");
+    assert_eq!(
+        (&said["allowed"], rules(&said)),
+        (&json!(false), vec!["read-only".to_owned()])
+    );
+}
+
+#[test]
+fn what_one_does_not_see_one_is_told_nothing_of() {
+    let (home, resource, secret, owner) = scene();
+    let (_, other) = home.key(&["read", "write"]);
+    let question = json!({ "principal": owner, "action": "read", "resource": resource });
+    let path = home.path("/access/explain");
+    let hidden = post(&path, &question).by(&other).refused(404, "not-found");
+    let nothing = json!({ "principal": owner, "action": "read", "resource": "res_01jb6zyr9ee0kt4bz5zp7cqr5h" });
+    assert_eq!(
+        hidden.body,
+        post(&path, &nothing)
+            .by(&secret)
+            .refused(404, "not-found")
+            .body
+    );
+    // About others one asks as a manager, or of what one administers.
+    let for_all = json!({ "type": "prompt", "title": "For all" });
+    let made = post(&home.path("/resources"), &for_all)
+        .by(&secret)
+        .gets(201);
+    let shared = text(&made.json()["id"]);
+    let question = json!({ "principal": owner, "action": "read", "resource": shared });
+    post(&path, &question)
+        .by(&other)
+        .refused(403, "not-permitted");
+    post(&path, &question).by(&secret).gets(200);
+    for (field, body) in [
+        (
+            "principal",
+            json!({ "principal": "nobody", "action": "read", "resource": resource }),
+        ),
+        (
+            "action",
+            json!({ "principal": owner, "action": "fly", "resource": resource }),
+        ),
+        (
+            "resource",
+            json!({ "principal": owner, "action": "read", "resource": "usr_1" }),
+        ),
+    ] {
+        post(&path, &body).by(&secret).invalid(field);
+    }
+}
+
+#[test]
+fn authzen_asks_one_thing_or_several() {
+    let (home, resource, secret, owner) = scene();
+    let (reader, _) = home.key(&["read"]);
+    let subject =
+        |key: &str| json!({ "type": "key", "id": key, "properties": { "department": "any" } });
+    let thing = json!({ "type": "resource", "id": resource });
+    let one = json!({ "subject": subject(&owner), "action": { "name": "write" }, "resource": thing, "context": { "time": 1 } });
+    let said = post(&home.path("/access/evaluation"), &one)
+        .by(&secret)
+        .gets(200)
+        .json();
+    assert_eq!(said["decision"], json!(true));
+    let decisions = |semantic: &str| -> Vec<Value> {
+        let body = json!({
+            "subject": subject(&owner),
+            "resource": thing,
+            "evaluations": [
+                { "action": { "name": "read" } },
+                { "action": { "name": "read" }, "subject": subject(&reader) },
+                { "action": { "name": "admin" }, "resource": { "type": "resource", "id": "res_01jb6zyr9ee0kt4bz5zp7cqr5h" } },
+                { "action": { "name": "write" } },
+            ],
+            "options": { "evaluations_semantic": semantic },
+        });
+        let said = post(&home.path("/access/evaluations"), &body)
+            .by(&secret)
+            .gets(200)
+            .json();
+        said["evaluations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|each| each["decision"].clone())
+            .collect()
+    };
+    assert_eq!(decisions("execute_all"), [true, false, false, true]);
+    assert_eq!(decisions("deny_on_first_deny"), [true, false]);
+    assert_eq!(decisions("permit_on_first_permit"), [true]);
+    let path = home.path("/access/evaluations");
+    let missing =
+        json!({ "evaluations": [{ "action": { "name": "read" }, "subject": subject(&owner) }] });
+    post(&path, &missing).by(&secret).invalid("resource");
+    post(&path, &json!({ "evaluations": [] }))
+        .by(&secret)
+        .invalid("evaluations");
+    let robot = json!({ "subject": { "type": "robot", "id": owner }, "action": { "name": "read" }, "resource": thing });
+    post(&home.path("/access/evaluation"), &robot)
+        .by(&secret)
+        .invalid("subject.type");
+}

@@ -1,0 +1,1190 @@
+//! How people come in and go: members, invitations, sessions. The attacker runs SQL as the app's login inside alpha, or as the
+//! platform's login; beside each refusal stands who may.
+
+use std::time::Duration;
+
+use rowhouse::ids::{InvitationId, SessionId, TenantId, UserId};
+use rowhouse::invitations::{self, NewInvitation};
+use rowhouse::members::{self, Changes, Role};
+use rowhouse::sessions::{self, RequestContext};
+use rowhouse::tenants::{self, NewTenant, Status};
+use rowhouse::{Context, Error, Rowhouse, projects, teams, users};
+use tokio_postgres::Client;
+
+use crate::attacks::{
+    allowed, attacker, checks, enter, heard, is_refused, noisy, refused, sees, touches,
+};
+use crate::world::World;
+
+checks![
+    nobody_is_added_by_sql_inside_the_tenant,
+    the_platform_lets_nobody_in,
+    the_platform_raises_nobody,
+    a_tenant_keeps_its_last_owner,
+    of_two_owners_who_go_at_once_one_stays,
+    whoever_leaves_asks_nobody,
+    an_invitation_is_good_once,
+    an_invitation_ends,
+    an_invitation_is_as_good_as_its_inviter,
+    an_invitation_is_for_the_user_of_its_address,
+    an_admin_invites_no_owner,
+    the_platform_invites_while_there_is_no_owner,
+    nobody_inside_learns_an_invitations_token,
+    invitations_are_for_those_who_manage,
+    a_suspended_tenant_takes_nobody_in,
+    a_member_is_added_once,
+    nobody_inside_opens_a_session,
+    a_session_is_for_a_ticket_that_nothing_narrows,
+    a_session_ends_for_good,
+    a_session_ends_with_the_membership,
+    a_session_ends_with_the_user,
+    each_session_ends_by_itself_on_its_own,
+    sessions_are_their_users_own,
+    a_session_that_was_ended_leaves_nothing_behind,
+    where_else_somebody_belongs_only_the_platform_asks,
+    a_caller_may_ask_for_what_the_database_lets_him_enter,
+    a_user_switches_by_a_session_only,
+    what_is_another_tenants_is_in_no_field,
+    names_of_members_are_the_tenants_own,
+    a_tenant_keeps_its_last_workspace,
+];
+
+const WHO: &str = "select rowhouse.current_user_id()::text, rowhouse.caller_role()";
+
+async fn user(world: &World, email: &str) -> UserId {
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let user = users::create(&mut tx, email, "Somebody").await.unwrap();
+    tx.commit().await.unwrap();
+    user.id
+}
+
+/// A new member of alpha.
+async fn member(world: &World, email: &str, role: Role) -> Context {
+    let user = user(world, email).await;
+    add(world, user, role).await.unwrap();
+    Context::user(world.alpha.id, user)
+}
+
+async fn add(world: &World, user: UserId, role: Role) -> Result<(), Error> {
+    let mut tx = world.house.begin_platform().await?;
+    members::add(&mut tx, &world.alpha.context(), user, role).await?;
+    tx.commit().await
+}
+
+async fn remove(world: &World, by: &Context, user: UserId) -> Result<(), Error> {
+    let mut tx = world.house.begin(by).await?;
+    members::remove(&mut tx, user).await?;
+    tx.commit().await
+}
+
+async fn set_role(world: &World, by: &Context, user: UserId, role: Role) -> Result<(), Error> {
+    let mut tx = world.house.begin(by).await?;
+    members::update(&mut tx, user, &Changes { role }, None).await?;
+    tx.commit().await
+}
+
+fn user_of(context: &Context) -> UserId {
+    context.principal_id().uuid().into()
+}
+
+/// What came by mail, as nobody but the test's superuser reads it.
+async fn token(world: &World, email: &str) -> String {
+    let root = world.superuser().await;
+    let sql = format!(
+        "select substring(text from 'invite_[0-9a-f]+') from rowhouse.outbox where recipient = '{email}' order by created_at desc limit 1"
+    );
+    allowed(&root, &sql).await.remove(0)
+}
+
+async fn invite(
+    world: &World,
+    by: &Context,
+    email: &str,
+    role: Role,
+) -> Result<(InvitationId, String), Error> {
+    let mut tx = world.house.begin(by).await?;
+    let new = NewInvitation::new(email, role);
+    let made = invitations::create(&mut tx, new, "https://example.com/#{token}").await?;
+    tx.commit().await?;
+    Ok((made.id, token(world, email).await))
+}
+
+async fn accept(world: &World, token: &str) -> Result<invitations::Accepted, Error> {
+    invitations::accept(&world.house, token, "Somebody", None).await
+}
+
+/// A session of this member of alpha.
+async fn session(world: &World, who: &Context) -> (SessionId, String) {
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let made = sessions::open(&mut tx, who, Duration::from_hours(1), None)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    (made.id, made.secret.reveal().to_owned())
+}
+
+/// Who a session's token lets in, as what.
+async fn through(house: &Rowhouse, token: &str) -> Result<(Option<String>, String), Error> {
+    let context = sessions::authenticate(house, token).await?;
+    let rows = house.query(&context, WHO, &[]).await?;
+    Ok((rows[0].get(0), rows[0].get(1)))
+}
+
+/// The platform's login inside alpha.
+async fn platform_inside(world: &World, tenant: TenantId) -> Client {
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let system = tx.system_of(tenant).await.unwrap();
+    tx.commit().await.unwrap();
+    let client = world.platform().await;
+    enter(&client, world, &system).await;
+    client
+}
+
+async fn ticket(world: &World, context: &Context) -> String {
+    let ticket = world.house.ticket(context, Duration::from_mins(1)).await;
+    ticket.unwrap().reveal()
+}
+
+pub async fn nobody_is_added_by_sql_inside_the_tenant(world: &World) {
+    let stranger = user(world, "stranger@example.com").await.uuid();
+    let owners = ticket(world, &world.alpha.context()).await;
+    let insert = format!(
+        "insert into rowhouse.tenant_members (user_id, role) values ('{stranger}', 'member')"
+    );
+    let call = format!(
+        "select rowhouse.add_member('{owners}', '{stranger}', 'member', gen_random_uuid())"
+    );
+    let a = attacker(world).await;
+    for sql in [&insert, &call] {
+        refused(&a, sql, "42501").await;
+    }
+    for private in [
+        "rowhouse_private.add_session(gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), '', now())",
+        "rowhouse_private.as_oneself()",
+        "rowhouse_private.close()",
+        "rowhouse_private.end_sessions(gen_random_uuid(), gen_random_uuid())",
+    ] {
+        refused(&a, &format!("select {private}"), "42501").await;
+    }
+    let system = platform_inside(world, world.alpha.id).await;
+    refused(&system, &insert, "42501").await;
+    let outside = world.platform().await;
+    allowed(&outside, &call).await;
+}
+
+/// It has no ticket of an owner's, and its own is worth nothing once there is one.
+pub async fn the_platform_lets_nobody_in(world: &World) {
+    let stranger = user(world, "operator@example.com").await;
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let system = tx.system_of(world.alpha.id).await.unwrap();
+    is_refused(
+        members::add(&mut tx, &system, stranger, Role::Viewer).await,
+        "support-access-required",
+    );
+    drop(tx);
+    let forged = "01".repeat(107);
+    let platform = world.platform().await;
+    for ticket in [
+        format!("\\x{forged}"),
+        ticket(world, &Context::tenant(world.alpha.id)).await,
+    ] {
+        let call = format!(
+            "select rowhouse.add_member('{ticket}', '{}', 'member', gen_random_uuid())",
+            stranger.uuid()
+        );
+        refused(&platform, &call, "RH002 RH005").await;
+    }
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let nobodys = NewTenant::organization("nobodys", "Nobody's");
+    let nobodys = tenants::create(&mut tx, nobodys).await.unwrap();
+    let system = tx.system_of(nobodys.id).await.unwrap();
+    for (role, email) in [
+        (Role::Viewer, "first@example.com"),
+        (Role::Owner, "second@example.com"),
+    ] {
+        let user = users::create(&mut tx, email, "Somebody").await.unwrap();
+        members::add(&mut tx, &system, user.id, role).await.unwrap();
+    }
+    is_refused(
+        members::add(&mut tx, &system, stranger, Role::Member).await,
+        "support-access-required",
+    );
+}
+
+/// An accomplice inside would do for it.
+pub async fn the_platform_raises_nobody(world: &World) {
+    let friend = member(world, "friend@example.com", Role::Member).await;
+    let set = |role: &str| {
+        format!(
+            "update rowhouse.tenant_members set role = '{role}' where user_id = '{}'",
+            user_of(&friend).uuid()
+        )
+    };
+    let system = platform_inside(world, world.alpha.id).await;
+    for role in ["admin", "owner"] {
+        refused(&system, &set(role), "42501").await;
+    }
+    touches(&system, &set("viewer"), 1).await;
+    refused(&system, &set("member"), "42501").await;
+    let a = attacker(world).await;
+    drop(system);
+    touches(&a, &set("admin"), 1).await;
+}
+
+pub async fn a_tenant_keeps_its_last_owner(world: &World) {
+    let (owner, me) = (world.alpha.owner, world.alpha.context());
+    is_refused(set_role(world, &me, owner, Role::Admin).await, "last-owner");
+    is_refused(remove(world, &me, owner).await, "last-owner");
+    let a = attacker(world).await;
+    for sql in [
+        "delete from rowhouse.tenant_members",
+        "update rowhouse.tenant_members set role = 'viewer'",
+        "select rowhouse.leave()",
+    ] {
+        refused(&a, sql, "23514").await;
+    }
+    drop(a);
+    let other = member(world, "other@example.com", Role::Owner).await;
+    // Both at once, in one statement.
+    let a = attacker(world).await;
+    refused(&a, "delete from rowhouse.tenant_members", "23514").await;
+    drop(a);
+    // One who is gone from the platform owns nothing.
+    let gone = |at: &str| {
+        format!(
+            "update rowhouse.users set deleted_at = {at} where id = '{}'",
+            user_of(&other).uuid()
+        )
+    };
+    let platform = world.platform().await;
+    allowed(&platform, &gone("now()")).await;
+    is_refused(remove(world, &me, owner).await, "last-owner");
+    allowed(&platform, &gone("null")).await;
+    set_role(world, &me, owner, Role::Admin).await.unwrap();
+    is_refused(remove(world, &me, user_of(&other)).await, "not-permitted");
+    remove(world, &other, owner).await.unwrap();
+}
+
+pub async fn of_two_owners_who_go_at_once_one_stays(world: &World) {
+    for how in ["leave", "remove each other", "step down"] {
+        let one = member(world, &format!("{}@one.example", how.len()), Role::Owner).await;
+        let two = member(world, &format!("{}@two.example", how.len()), Role::Owner).await;
+        let owner = world.alpha.owner;
+        set_role(world, &one, owner, Role::Admin).await.unwrap();
+        let goes = async |by: &Context, other: &Context| match how {
+            "leave" => remove(world, by, user_of(by)).await,
+            "step down" => set_role(world, by, user_of(by), Role::Member).await,
+            _ => remove(world, by, user_of(other)).await,
+        };
+        for _ in 0..2 {
+            let (first, second) = tokio::join!(goes(&one, &two), goes(&two, &one));
+            assert!(
+                first.is_err() || second.is_err(),
+                "HOLE: nobody owns the tenant: {how}"
+            );
+        }
+        let left = if goes(&one, &one).await.is_err() {
+            &one
+        } else {
+            &two
+        };
+        let root = world.superuser().await;
+        let owners = allowed(
+            &root,
+            &format!(
+                "select user_id from rowhouse.tenant_members where tenant_id = '{}' and role = 'owner'",
+                world.alpha.id.uuid()
+            ),
+        )
+        .await;
+        assert_eq!(owners.len(), 1, "HOLE: {how}: {owners:?}");
+        let left = if owners[0] == user_of(left).uuid().to_string() {
+            left
+        } else if owners[0] == user_of(&one).uuid().to_string() {
+            &one
+        } else {
+            &two
+        };
+        set_role(world, left, owner, Role::Owner).await.unwrap();
+        for each in [&one, &two] {
+            drop(remove(world, &world.alpha.context(), user_of(each)).await);
+        }
+    }
+}
+
+pub async fn whoever_leaves_asks_nobody(world: &World) {
+    let by = world.alpha.context();
+    for role in [Role::Viewer, Role::Member, Role::Admin] {
+        let me = member(world, &format!("{role}@example.com"), role).await;
+        let id = user_of(&me);
+        let mut tx = world.house.begin(&by).await.unwrap();
+        let team = teams::create(&mut tx, &format!("of {role}")).await.unwrap();
+        let project = projects::create(&mut tx, &format!("of {role}"))
+            .await
+            .unwrap();
+        teams::add_member(&mut tx, team.id, id).await.unwrap();
+        projects::set_role(&mut tx, project.id, id, projects::ProjectRole::Admin)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        // One whose context only reads, and is not so by his role, does not.
+        if role != Role::Viewer {
+            let reading = remove(world, &me.clone().read_only(), id).await;
+            is_refused(reading, "read-only");
+        }
+        let owner = world.alpha.owner;
+        let others = remove(world, &me, owner).await;
+        assert!(others.is_err(), "HOLE: an owner was removed by {role}");
+        let mut tx = world.house.begin(&me).await.unwrap();
+        members::remove(&mut tx, id).await.unwrap();
+        if role == Role::Viewer {
+            let wrote = tx.execute("update notes set body = body", &[]).await;
+            is_refused(wrote, "read-only"); // he left, and may do no more than before
+            continue;
+        }
+        tx.commit().await.unwrap();
+        is_refused(world.house.query(&me, WHO, &[]).await, "not-a-member");
+    }
+    let viewer = Context::user(
+        world.alpha.id,
+        member(world, "v@example.com", Role::Viewer)
+            .await
+            .principal_id()
+            .uuid()
+            .into(),
+    );
+    remove(world, &viewer, user_of(&viewer)).await.unwrap();
+    is_refused(world.house.query(&viewer, WHO, &[]).await, "not-a-member");
+}
+
+pub async fn an_invitation_is_good_once(world: &World) {
+    user(world, "known@example.com").await;
+    let by = world.alpha.context();
+    for email in ["known@example.com", "new@example.com"] {
+        let (_, token) = invite(world, &by, email, Role::Member).await.unwrap();
+        let (one, two) = tokio::join!(accept(world, &token), accept(world, &token));
+        let refused = match (one, two) {
+            (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
+            (one, two) => panic!("HOLE: not one of two: {one:?} {two:?}"),
+        };
+        assert_eq!(refused.code(), "invitation-over", "HOLE: {refused:?}");
+        is_refused(accept(world, &token).await, "invitation-over");
+    }
+    let (_, token) = invite(world, &by, "other@example.com", Role::Member)
+        .await
+        .unwrap();
+    let came = accept(world, &token).await.unwrap();
+    assert_eq!(came.tenant_id, world.alpha.id);
+    let who = through(&world.house, came.session.secret.reveal())
+        .await
+        .unwrap();
+    assert_eq!(
+        who,
+        (Some(came.user_id.uuid().to_string()), "member".to_owned())
+    );
+    for nothing in [
+        "",
+        "invite_",
+        &token[..20],
+        &token.to_uppercase(),
+        &format!("{token}0"),
+        &format!("invite_{}", "0".repeat(48)),
+    ] {
+        is_refused(accept(world, nothing).await, "not-found");
+    }
+}
+
+pub async fn an_invitation_ends(world: &World) {
+    let by = world.alpha.context();
+    let (late, token) = invite(world, &by, "late@example.com", Role::Member)
+        .await
+        .unwrap();
+    let root = world.superuser().await;
+    let expires = |at: &str| {
+        format!(
+            "update rowhouse.invitations set expires_at = {at} where id = '{}'",
+            late.uuid()
+        )
+    };
+    allowed(&root, &expires("clock_timestamp() - interval '1 second'")).await;
+    is_refused(accept(world, &token).await, "invitation-over");
+    allowed(&root, &expires("clock_timestamp() + interval '1 hour'")).await;
+    accept(world, &token).await.unwrap();
+
+    let (gone, token) = invite(world, &by, "gone@example.com", Role::Member)
+        .await
+        .unwrap();
+    let mut tx = world.house.begin(&by).await.unwrap();
+    invitations::revoke(&mut tx, gone).await.unwrap();
+    is_refused(invitations::revoke(&mut tx, gone).await, "invitation-over");
+    is_refused(invitations::revoke(&mut tx, late).await, "invitation-over");
+    tx.commit().await.unwrap();
+    is_refused(accept(world, &token).await, "invitation-over");
+    // For good.
+    let a = attacker(world).await;
+    refused(
+        &a,
+        "update rowhouse.invitations set revoked_at = null",
+        "42501",
+    )
+    .await;
+    // And nobody makes one that lasts.
+    let forever = "select rowhouse.invite(gen_random_uuid(), 'x@example.com', 'member', now() + interval '31 days', gen_random_uuid(), 's', 't')";
+    refused(&a, forever, "23514").await;
+    allowed(&a, &forever.replace("31 days", "30 days")).await;
+}
+
+/// Who was removed or demoted since brings nobody in, also when he is back.
+pub async fn an_invitation_is_as_good_as_its_inviter(world: &World) {
+    let owner = world.alpha.context();
+    let admin = member(world, "admin@example.com", Role::Admin).await;
+    let id = user_of(&admin);
+    let (_, removed) = invite(world, &admin, "a@example.com", Role::Admin)
+        .await
+        .unwrap();
+    remove(world, &owner, id).await.unwrap();
+    is_refused(accept(world, &removed).await, "invitation-over");
+    add(world, id, Role::Admin).await.unwrap();
+    is_refused(accept(world, &removed).await, "invitation-over");
+
+    let (_, demoted) = invite(world, &admin, "b@example.com", Role::Member)
+        .await
+        .unwrap();
+    set_role(world, &owner, id, Role::Member).await.unwrap();
+    is_refused(accept(world, &demoted).await, "invitation-over");
+    set_role(world, &owner, id, Role::Owner).await.unwrap();
+    is_refused(accept(world, &demoted).await, "invitation-over");
+
+    let (_, of_owner) = invite(world, &admin, "c@example.com", Role::Owner)
+        .await
+        .unwrap();
+    let (_, of_admin) = invite(world, &admin, "d@example.com", Role::Member)
+        .await
+        .unwrap();
+    set_role(world, &owner, id, Role::Admin).await.unwrap();
+    is_refused(accept(world, &of_owner).await, "invitation-over");
+    accept(world, &of_admin).await.unwrap();
+
+    // Gone from the platform, and not from the tenant.
+    let (_, of_gone) = invite(world, &admin, "e@example.com", Role::Member)
+        .await
+        .unwrap();
+    let gone = |at: &str| {
+        format!(
+            "update rowhouse.users set deleted_at = {at} where id = '{}'",
+            id.uuid()
+        )
+    };
+    let platform = world.platform().await;
+    allowed(&platform, &gone("now()")).await;
+    is_refused(accept(world, &of_gone).await, "invitation-over");
+    allowed(&platform, &gone("null")).await;
+    accept(world, &of_gone).await.unwrap();
+}
+
+pub async fn an_invitation_is_for_the_user_of_its_address(world: &World) {
+    let by = world.alpha.context();
+    // Beta's owner comes as who he is, whatever the case of his address.
+    let theirs = allowed(
+        &world.superuser().await,
+        &format!(
+            "select upper(email) from rowhouse.users where id = '{}'",
+            world.beta.owner.uuid()
+        ),
+    )
+    .await
+    .remove(0);
+    let (_, token) = invite(world, &by, &theirs, Role::Viewer).await.unwrap();
+    let came = accept(world, &token).await.unwrap();
+    assert_eq!(
+        came.user_id, world.beta.owner,
+        "HOLE: two users of one address"
+    );
+
+    // Who has another address now is not the one who reads mail at the old.
+    let moved = user(world, "old@example.com").await;
+    let platform = world.platform().await;
+    let set = |what: &str| {
+        format!(
+            "update rowhouse.users set {what} where id = '{}'",
+            moved.uuid()
+        )
+    };
+    let (_, token) = invite(world, &by, "old@example.com", Role::Member)
+        .await
+        .unwrap();
+    allowed(&platform, &set("email = 'new@example.com'")).await;
+    is_refused(accept(world, &token).await, "invitation-over");
+    allowed(
+        &platform,
+        &set("email = 'old@example.com', deleted_at = now()"),
+    )
+    .await;
+    is_refused(accept(world, &token).await, "invitation-over");
+    allowed(&platform, &set("deleted_at = null")).await;
+    assert_eq!(accept(world, &token).await.unwrap().user_id, moved);
+
+    // Two tenants invite one who is new, and he accepts both at once.
+    let (_, one) = invite(world, &by, "both@example.com", Role::Member)
+        .await
+        .unwrap();
+    let (_, two) = invite(
+        world,
+        &world.beta.context(),
+        "Both@example.com",
+        Role::Member,
+    )
+    .await
+    .unwrap();
+    let (one, two) = tokio::join!(accept(world, &one), accept(world, &two));
+    assert_eq!(one.unwrap().user_id, two.unwrap().user_id);
+}
+
+pub async fn an_admin_invites_no_owner(world: &World) {
+    let admin = member(world, "admin@example.com", Role::Admin).await;
+    is_refused(
+        invite(world, &admin, "x@example.com", Role::Owner).await,
+        "not-permitted",
+    );
+    let (_, token) = invite(world, &admin, "x@example.com", Role::Admin)
+        .await
+        .unwrap();
+    accept(world, &token).await.unwrap();
+    for role in [Role::Member, Role::Viewer] {
+        let nobody = member(world, &format!("{role}@example.com"), role).await;
+        let tried = invite(world, &nobody, "y@example.com", Role::Viewer).await;
+        assert!(
+            matches!(&tried, Err(error) if ["not-a-member", "read-only", "not-permitted"].contains(&error.code())),
+            "HOLE: {role} invites: {tried:?}"
+        );
+    }
+    let (_, token) = invite(world, &world.alpha.context(), "z@example.com", Role::Owner)
+        .await
+        .unwrap();
+    accept(world, &token).await.unwrap();
+}
+
+/// And what it made then is worth nothing once there is one.
+pub async fn the_platform_invites_while_there_is_no_owner(world: &World) {
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let new = NewTenant::organization("fresh", "Fresh");
+    let fresh = tenants::create(&mut tx, new).await.unwrap();
+    tx.commit().await.unwrap();
+    let as_platform = async |tenant: TenantId, email: &str, role: Role| -> Result<String, Error> {
+        let mut tx = world.house.begin_system(tenant).await?;
+        invitations::create(&mut tx, NewInvitation::new(email, role), "{token}").await?;
+        tx.commit().await?;
+        Ok(token(world, email).await)
+    };
+    is_refused(
+        as_platform(world.alpha.id, "x@example.com", Role::Viewer).await,
+        "support-access-required",
+    );
+    let first = as_platform(fresh.id, "first@example.com", Role::Owner)
+        .await
+        .unwrap();
+    let own = as_platform(fresh.id, "operator@example.com", Role::Admin)
+        .await
+        .unwrap();
+    accept(world, &first).await.unwrap();
+    is_refused(accept(world, &own).await, "invitation-over");
+}
+
+/// Whoever knows one becomes the person that it was sent to, in each of this person's tenants.
+pub async fn nobody_inside_learns_an_invitations_token(world: &World) {
+    let (a, mut log) = noisy(world).await;
+    enter(&a, world, &world.alpha.context()).await;
+    a.batch_execute(
+        "set client_min_messages = debug5; set debug_print_parse = on; set debug_print_rewritten = on; set debug_print_plan = on;
+         set plan_cache_mode = force_custom_plan",
+    )
+    .await
+    .unwrap();
+    let call = "select rowhouse.invite(gen_random_uuid(), 'victim@example.com', 'member', now() + interval '1 day', gen_random_uuid(), 's', 'Come: {token}')";
+    for _ in 0..3 {
+        allowed(&a, call).await;
+    }
+    // What fails after it was made tells nothing either.
+    refused(
+        &a,
+        &call.replace("'Come: {token}'", "repeat('{token}', 2000)"),
+        "23514",
+    )
+    .await;
+    for sql in [
+        "select text from rowhouse.outbox",
+        "select digest from rowhouse.invitations",
+        "insert into rowhouse.invitations (id, email, role, digest, expires_at) values (gen_random_uuid(), 'victim@example.com', 'member', sha256('mine'), now())",
+        "update rowhouse.invitations set digest = sha256('mine')",
+        "update rowhouse.invitations set email = 'victim@example.com'",
+        "update rowhouse.invitations set accepted_at = now()",
+        "select rowhouse.accept_invitation('x', gen_random_uuid(), 'n', gen_random_uuid(), '', now(), gen_random_uuid())",
+    ] {
+        refused(&a, sql, "42501").await;
+    }
+    a.batch_execute("commit").await.unwrap();
+    let made = token(world, "victim@example.com").await;
+    let said = heard(&mut log);
+    assert!(
+        said.len() > 1000,
+        "nothing was said: the test proves nothing"
+    );
+    assert!(
+        !said.contains(&made),
+        "HOLE: the token is in a plan or a message"
+    );
+    let numbers = said.split_whitespace().collect::<Vec<_>>().join(" "); // lines break anywhere
+    let bytes: Vec<String> = made.bytes().map(|byte| byte.to_string()).collect();
+    assert!(
+        !numbers.contains(&bytes[7..23].join(" ")),
+        "HOLE: the token is in a plan, as numbers"
+    );
+    sees(&a, "select 1", &["1"]).await;
+    accept(world, &made).await.unwrap();
+    // Nor the platform, which reads mails, by the row.
+    let system = platform_inside(world, world.alpha.id).await;
+    refused(&system, "select digest from rowhouse.invitations", "42501").await;
+    refused(
+        &system,
+        "update rowhouse.invitations set accepted_at = now()",
+        "42501",
+    )
+    .await;
+}
+
+pub async fn invitations_are_for_those_who_manage(world: &World) {
+    let member = member(world, "member@example.com", Role::Member).await;
+    invite(
+        world,
+        &world.alpha.context(),
+        "guest@example.com",
+        Role::Viewer,
+    )
+    .await
+    .unwrap();
+    let app = world.app().await;
+    let look = "select email from rowhouse.invitations";
+    for (context, rows) in [
+        (&member, &[][..]),
+        (&world.beta.context(), &[]),
+        (&Context::tenant(world.alpha.id), &[]),
+        (&world.alpha.context(), &["guest@example.com"]),
+    ] {
+        enter(&app, world, context).await;
+        sees(&app, look, rows).await;
+        touches(
+            &app,
+            "update rowhouse.invitations set revoked_at = now()",
+            rows.len() as u64,
+        )
+        .await;
+        app.batch_execute("rollback").await.unwrap();
+    }
+}
+
+pub async fn a_suspended_tenant_takes_nobody_in(world: &World) {
+    let (_, token) = invite(
+        world,
+        &world.alpha.context(),
+        "new@example.com",
+        Role::Member,
+    )
+    .await
+    .unwrap();
+    let set = async |status: Status| {
+        let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+        tenants::set_status(&mut tx, status, None).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    set(Status::Suspended).await;
+    is_refused(accept(world, &token).await, "tenant-not-active");
+    set(Status::Active).await;
+    accept(world, &token).await.unwrap();
+}
+
+pub async fn a_member_is_added_once(world: &World) {
+    let by = world.alpha.context();
+    let (_, token) = invite(world, &by, "twice@example.com", Role::Member)
+        .await
+        .unwrap();
+    is_refused(
+        invite(world, &by, "Twice@Example.com", Role::Admin).await,
+        "taken",
+    );
+    let user = user(world, "twice@example.com").await;
+    add(world, user, Role::Viewer).await.unwrap();
+    is_refused(add(world, user, Role::Member).await, "taken");
+    is_refused(accept(world, &token).await, "taken");
+    is_refused(
+        invite(world, &by, "twice@example.com", Role::Admin).await,
+        "taken",
+    );
+    let is = world
+        .house
+        .query(&Context::user(world.alpha.id, user), WHO, &[])
+        .await
+        .unwrap();
+    assert_eq!(is[0].get::<_, &str>(1), "viewer", "HOLE");
+}
+
+/// It would open its user's other tenants too.
+pub async fn nobody_inside_opens_a_session(world: &World) {
+    let me = world.alpha.owner.uuid();
+    let ticket = ticket(world, &world.alpha.context()).await;
+    let insert = format!(
+        "insert into rowhouse.sessions (id, user_id, digest, expires_at) values (gen_random_uuid(), '{me}', sha256('mine'), now() + interval '1 day')"
+    );
+    let call = format!(
+        "select rowhouse.open_session('{ticket}', gen_random_uuid(), sha256('mine'), now() + interval '1 day', gen_random_uuid())"
+    );
+    session(world, &world.alpha.context()).await;
+    let a = attacker(world).await;
+    let system = platform_inside(world, world.alpha.id).await;
+    for client in [&a, &system] {
+        for sql in [
+            insert.as_str(),
+            "update rowhouse.sessions set digest = sha256('mine')",
+            "update rowhouse.sessions set revoked_at = null",
+            "update rowhouse.sessions set expires_at = now() + interval '20 days'",
+            "select digest from rowhouse.sessions",
+            "delete from rowhouse.sessions",
+        ] {
+            refused(client, sql, "42501").await;
+        }
+    }
+    refused(&a, &call, "42501").await;
+    let platform = world.platform().await;
+    refused(
+        &platform,
+        &call.replace("now() + interval '1 day'", "now() + interval '31 days'"),
+        "23514",
+    )
+    .await;
+    allowed(&platform, &call).await;
+}
+
+pub async fn a_session_is_for_a_ticket_that_nothing_narrows(world: &World) {
+    let me = member(world, "me@example.com", Role::Member).await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let project = projects::create(&mut tx, "apollo").await.unwrap();
+    projects::set_role(
+        &mut tx,
+        project.id,
+        user_of(&me),
+        projects::ProjectRole::Viewer,
+    )
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let (id, _) = session(world, &me).await;
+    for narrowed in [
+        me.clone().read_only(),
+        me.clone().in_project(project.id),
+        Context::session(world.alpha.id, user_of(&me), id),
+        Context::tenant(world.alpha.id),
+    ] {
+        let mut tx = world.house.begin_platform().await.unwrap();
+        let made = sessions::open(&mut tx, &narrowed, Duration::from_hours(1), None).await;
+        is_refused(made, "not-permitted");
+    }
+    for stranger in [
+        Context::user(world.beta.id, user_of(&me)),
+        Context::user(world.alpha.id, UserId::new()),
+    ] {
+        let mut tx = world.house.begin_platform().await.unwrap();
+        let made = sessions::open(&mut tx, &stranger, Duration::from_hours(1), None).await;
+        is_refused(made, "not-a-member");
+    }
+    let viewer = member(world, "viewer@example.com", Role::Viewer).await;
+    let (_, token) = session(world, &viewer).await;
+    assert_eq!(through(&world.house, &token).await.unwrap().1, "viewer");
+}
+
+async fn end(world: &World, by: &Context, id: SessionId) -> Result<(), Error> {
+    let mut tx = world.house.begin(by).await?;
+    sessions::revoke(&mut tx, id).await?;
+    tx.commit().await
+}
+
+pub async fn a_session_ends_for_good(world: &World) {
+    let owner = world.alpha.context();
+    let admin = member(world, "admin@example.com", Role::Admin).await;
+    let viewer = member(world, "viewer@example.com", Role::Viewer).await;
+    let other = member(world, "other@example.com", Role::Member).await;
+    let (id, token) = session(world, &viewer).await;
+    let (_, stays) = session(world, &viewer).await;
+    // Not by another member, nor from another tenant; nor by one who only reads and is not so by his role.
+    is_refused(end(world, &other, id).await, "not-found");
+    is_refused(end(world, &world.beta.context(), id).await, "not-found");
+    is_refused(
+        end(world, &admin.clone().read_only(), id).await,
+        "read-only",
+    );
+    through(&world.house, &token).await.unwrap();
+    end(world, &viewer, id).await.unwrap();
+    is_refused(through(&world.house, &token).await, "not-a-member");
+    through(&world.house, &stays).await.unwrap();
+    is_refused(end(world, &viewer, id).await, "not-found");
+    // What changes about him brings no session back.
+    set_role(world, &owner, user_of(&viewer), Role::Member)
+        .await
+        .unwrap();
+    is_refused(through(&world.house, &token).await, "not-a-member");
+
+    let (of_member, token) = session(world, &other).await;
+    end(world, &admin, of_member).await.unwrap();
+    is_refused(through(&world.house, &token).await, "not-a-member");
+    let (of_owner, token) = session(world, &owner).await;
+    is_refused(end(world, &admin, of_owner).await, "not-permitted");
+    through(&world.house, &token).await.unwrap();
+    let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+    sessions::revoke(&mut tx, of_owner).await.unwrap();
+    tx.commit().await.unwrap();
+    is_refused(through(&world.house, &token).await, "not-a-member");
+    is_refused(
+        through(&world.house, "ses_00000000000000000000000000000000").await,
+        "not-a-member",
+    );
+}
+
+/// Also for one who comes back.
+pub async fn a_session_ends_with_the_membership(world: &World) {
+    let me = member(world, "me@example.com", Role::Member).await;
+    let (_, token) = session(world, &me).await;
+    through(&world.house, &token).await.unwrap();
+    remove(world, &world.alpha.context(), user_of(&me))
+        .await
+        .unwrap();
+    is_refused(through(&world.house, &token).await, "not-a-member");
+    add(world, user_of(&me), Role::Member).await.unwrap();
+    is_refused(through(&world.house, &token).await, "not-a-member");
+    let (_, token) = session(world, &me).await;
+    through(&world.house, &token).await.unwrap();
+}
+
+pub async fn a_session_ends_with_the_user(world: &World) {
+    let me = member(world, "me@example.com", Role::Member).await;
+    let (_, token) = session(world, &me).await;
+    let gone = |at: &str| {
+        format!(
+            "update rowhouse.users set deleted_at = {at} where id = '{}'",
+            user_of(&me).uuid()
+        )
+    };
+    let platform = world.platform().await;
+    allowed(&platform, &gone("now()")).await;
+    is_refused(through(&world.house, &token).await, "not-a-member");
+    let mut tx = world.house.begin_platform().await.unwrap();
+    is_refused(
+        sessions::open(&mut tx, &me, Duration::from_hours(1), None).await,
+        "not-a-member",
+    );
+    drop(tx);
+    allowed(&platform, &gone("null")).await;
+    is_refused(through(&world.house, &token).await, "not-a-member");
+    let (_, token) = session(world, &me).await;
+    through(&world.house, &token).await.unwrap();
+}
+
+/// A change of what its user may do prolongs none.
+pub async fn each_session_ends_by_itself_on_its_own(world: &World) {
+    let me = member(world, "me@example.com", Role::Member).await;
+    let short = async {
+        let mut tx = world.house.begin_platform().await.unwrap();
+        let made = sessions::open(&mut tx, &me, Duration::from_secs(2), None)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        made.secret.reveal().to_owned()
+    };
+    let short = short.await;
+    let (_, long) = session(world, &me).await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let team = teams::create(&mut tx, "night shift").await.unwrap();
+    teams::add_member(&mut tx, team.id, user_of(&me))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    for token in [&short, &long] {
+        let context = sessions::authenticate(&world.house, token).await.unwrap();
+        let rows = world
+            .house
+            .query(
+                &context,
+                "select cardinality(rowhouse.caller_principals())",
+                &[],
+            )
+            .await
+            .unwrap();
+        assert_eq!(
+            rows[0].get::<_, i32>(0),
+            3,
+            "HOLE: a session misses its user's team"
+        );
+    }
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    is_refused(through(&world.house, &short).await, "not-a-member");
+    through(&world.house, &long).await.unwrap();
+    through(&world.house, &session(world, &me).await.1)
+        .await
+        .unwrap();
+}
+
+pub async fn sessions_are_their_users_own(world: &World) {
+    let me = member(world, "me@example.com", Role::Member).await;
+    let other = member(world, "other@example.com", Role::Member).await;
+    let (id, _) = session(world, &me).await;
+    let (id, owner) = (id.uuid().to_string(), world.alpha.context());
+    let app = world.app().await;
+    for (context, rows) in [
+        (&me, &[id.as_str()][..]),
+        (&other, &[]),
+        (&owner, &[&id]),
+        (&world.beta.context(), &[]),
+        (&Context::tenant(world.alpha.id), &[]),
+    ] {
+        enter(&app, world, context).await;
+        sees(&app, "select id from rowhouse.sessions", rows).await;
+        app.batch_execute("rollback").await.unwrap();
+    }
+}
+
+/// From a transaction that was open when it ended.
+pub async fn a_session_that_was_ended_leaves_nothing_behind(world: &World) {
+    let admin = member(world, "admin@example.com", Role::Admin).await;
+    let (id, token) = session(world, &admin).await;
+    let (_, other) = session(world, &admin).await;
+    let plant = "insert into rowhouse.api_keys (id, name, prefix, digest, secret_hash) values (gen_random_uuid(), 'k', 'tk_', sha256('x'), 'h')";
+    let stolen = world.app().await;
+    enter(
+        &stolen,
+        world,
+        &sessions::authenticate(&world.house, &token).await.unwrap(),
+    )
+    .await;
+    end(world, &admin, id).await.unwrap();
+    refused(&stolen, plant, "RH005").await;
+    refused(&stolen, "select rowhouse.invite(gen_random_uuid(), 'x@example.com', 'admin', now() + interval '1 day', gen_random_uuid(), 's', 't')", "RH005").await;
+    let mine = world.app().await;
+    enter(
+        &mine,
+        world,
+        &sessions::authenticate(&world.house, &other).await.unwrap(),
+    )
+    .await;
+    allowed(&mine, plant).await;
+}
+
+pub async fn where_else_somebody_belongs_only_the_platform_asks(world: &World) {
+    let ask = format!(
+        "select slug, role from rowhouse.memberships('{}')",
+        world.alpha.owner.uuid()
+    );
+    let a = attacker(world).await;
+    refused(&a, &ask, "42501").await;
+    sees(&world.platform().await, &ask, &["alpha|owner"]).await;
+}
+
+pub async fn a_caller_may_ask_for_what_the_database_lets_him_enter(world: &World) {
+    let me = user(world, "me@example.com").await;
+    let mut made = Vec::new();
+    for (tenant, role) in [(&world.alpha, Role::Member), (&world.beta, Role::Owner)] {
+        let mut tx = world.house.begin_platform().await.unwrap();
+        members::add(&mut tx, &tenant.context(), me, role)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = world.house.begin(&tenant.context()).await.unwrap();
+        for name in ["in", "out"] {
+            made.push((tenant.id, projects::create(&mut tx, name).await.unwrap().id));
+        }
+        tx.commit().await.unwrap();
+    }
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    projects::set_role(&mut tx, made[0].1, me, projects::ProjectRole::Viewer)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let asked = async || {
+        let mut tx = world.house.begin_platform().await.unwrap();
+        let context = RequestContext::resolve(&mut tx, world.alpha.id, me).await;
+        tx.commit().await.unwrap();
+        context
+    };
+    let context = asked().await.unwrap();
+    for (n, (tenant, project)) in made.iter().enumerate() {
+        let enters = Context::user(*tenant, me).in_project(*project);
+        let enters = world.house.query(&enters, WHO, &[]).await.is_ok();
+        assert_eq!(context.allows(*tenant, *project), enters, "HOLE: {n}");
+        assert_eq!(enters, n != 1, "HOLE: {n}");
+    }
+    assert_eq!(context.pairs().count(), 3);
+    // Anew for each request.
+    let mut tx = world.house.begin(&world.beta.context()).await.unwrap();
+    members::remove(&mut tx, me).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(
+        asked().await.unwrap().pairs().collect::<Vec<_>>(),
+        [made[0]],
+        "HOLE"
+    );
+    remove(world, &world.alpha.context(), me).await.unwrap();
+    is_refused(asked().await, "not-a-member");
+}
+
+pub async fn a_user_switches_by_a_session_only(world: &World) {
+    let me = user(world, "me@example.com").await;
+    let mut tx = world.house.begin_platform().await.unwrap();
+    for tenant in [&world.alpha, &world.beta] {
+        members::add(&mut tx, &tenant.context(), me, Role::Member)
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+    let here = Context::user(world.alpha.id, me);
+    is_refused(
+        sessions::switch(&world.house, &here, world.beta.id).await,
+        "not-permitted",
+    );
+    let (id, token) = session(world, &here).await;
+    let from = sessions::authenticate(&world.house, &token).await.unwrap();
+    let there = sessions::switch(&world.house, &from, world.beta.id)
+        .await
+        .unwrap();
+    let context = sessions::authenticate(&world.house, there.secret.reveal())
+        .await
+        .unwrap();
+    assert_eq!(
+        (context.tenant_id(), user_of(&context)),
+        (world.beta.id, me)
+    );
+    through(&world.house, there.secret.reveal()).await.unwrap();
+    // It ends when the first one does, and where he does not belong there is none.
+    let ends = allowed(
+        &world.superuser().await,
+        "select count(distinct expires_at) from rowhouse.sessions",
+    )
+    .await;
+    assert_eq!(ends, ["1"], "HOLE: it lasts longer than what it came from");
+    let not_mine = session(world, &world.alpha.context()).await.1;
+    let not_mine = sessions::authenticate(&world.house, &not_mine)
+        .await
+        .unwrap();
+    is_refused(
+        sessions::switch(&world.house, &not_mine, world.beta.id).await,
+        "not-a-member",
+    );
+    is_refused(
+        sessions::switch(&world.house, &from, TenantId::new()).await,
+        "not-a-member",
+    );
+    end(world, &here, id).await.unwrap();
+    is_refused(
+        sessions::switch(&world.house, &from, world.beta.id).await,
+        "not-a-member",
+    );
+}
+
+pub async fn what_is_another_tenants_is_in_no_field(world: &World) {
+    let (theirs, mine) = (world.beta.context(), world.alpha.context());
+    let mut tx = world.house.begin(&theirs).await.unwrap();
+    let team = teams::create(&mut tx, "theirs").await.unwrap().id;
+    let project = projects::create(&mut tx, "theirs").await.unwrap().id;
+    tx.commit().await.unwrap();
+    let mut tx = world.house.begin(&mine).await.unwrap();
+    let own_team = teams::create(&mut tx, "mine").await.unwrap().id;
+    let own_project = projects::create(&mut tx, "mine").await.unwrap().id;
+    tx.commit().await.unwrap();
+    let (me, them) = (world.alpha.owner, world.beta.owner);
+    let role = projects::ProjectRole::Viewer;
+    let mut tx = world.house.begin(&mine).await.unwrap();
+    for (what, done) in [
+        (
+            "their team",
+            tx.attempt(async |tx| teams::add_member(tx, team, me).await)
+                .await,
+        ),
+        (
+            "their user, in a team",
+            tx.attempt(async |tx| teams::add_member(tx, own_team, them).await)
+                .await,
+        ),
+        (
+            "their project",
+            tx.attempt(async |tx| projects::set_role(tx, project, me, role).await)
+                .await,
+        ),
+        (
+            "their user, in a project",
+            tx.attempt(async |tx| projects::set_role(tx, own_project, them, role).await)
+                .await,
+        ),
+        (
+            "their user",
+            tx.attempt(async |tx| members::remove(tx, them).await).await,
+        ),
+        (
+            "their team's name",
+            tx.attempt(async |tx| teams::rename(tx, team, "x", None).await.map(drop))
+                .await,
+        ),
+        (
+            "their project's end",
+            tx.attempt(async |tx| projects::delete(tx, project, None).await)
+                .await,
+        ),
+    ] {
+        assert!(
+            matches!(&done, Err(Error::NotFound(_))),
+            "HOLE: {what}: {done:?}"
+        );
+    }
+    teams::add_member(&mut tx, own_team, me).await.unwrap();
+    projects::set_role(&mut tx, own_project, me, role)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    // Nor by SQL.
+    let a = attacker(world).await;
+    let (t, p, u) = (team.uuid(), project.uuid(), them.uuid());
+    for sql in [
+        format!(
+            "insert into rowhouse.team_members (team_id, user_id) values ('{t}', '{}')",
+            me.uuid()
+        ),
+        format!(
+            "insert into rowhouse.team_members (team_id, user_id) values ('{}', '{u}')",
+            own_team.uuid()
+        ),
+        format!(
+            "insert into rowhouse.user_project_roles (project_id, user_id, role) values ('{p}', '{}', 'admin')",
+            me.uuid()
+        ),
+        format!(
+            "insert into rowhouse.workspaces (id, kind, name, team_id) values (gen_random_uuid(), 'team', 'w', '{t}')"
+        ),
+        format!(
+            "insert into rowhouse.workspaces (id, kind, name, owner_id) values (gen_random_uuid(), 'personal', 'w', '{u}')"
+        ),
+    ] {
+        refused(&a, &sql, "23503").await;
+    }
+}
+
+pub async fn names_of_members_are_the_tenants_own(world: &World) {
+    let a = attacker(world).await;
+    let look = "select user_id from rowhouse.people()";
+    sees(&a, look, &[&world.alpha.owner.uuid().to_string()]).await;
+    refused(&a, "select email from rowhouse.users", "42501").await;
+    let outside = world.app().await;
+    refused(&outside, look, "RH001").await;
+}
+
+pub async fn a_tenant_keeps_its_last_workspace(world: &World) {
+    let a = attacker(world).await;
+    let delete = "update rowhouse.workspaces set deleted_at = now() where deleted_at is null";
+    refused(&a, delete, "23514").await;
+    allowed(&a, "insert into rowhouse.workspaces (id, kind, name) values ('00000000-0000-0000-0000-00000000000f', 'tenant', 'other')").await;
+    refused(&a, delete, "23514").await;
+    touches(&a, &format!("{delete} and name = 'other'"), 1).await;
+}
