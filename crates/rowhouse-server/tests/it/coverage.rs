@@ -522,6 +522,23 @@ fn request(operation: &Operation, path: &str, subject: &[(&'static str, String)]
     request.json(&serde_json::from_str(&body).expect("still JSON"))
 }
 
+/// So that nobody is still at it while others are refused; for the address of the example.
+fn set_up(tenant: &Tenant) {
+    let body = json!({ "admin_email": "admin@initech.example" });
+    post(&tenant.path("/provision"), &body)
+        .by(operator())
+        .gets(202);
+    let began = std::time::Instant::now();
+    let left = format!(
+        "select count(*) from rowhouse.jobs where tenant_id = '{}'",
+        uuid(&tenant.id)
+    );
+    while number(&left) > 0 {
+        assert!(began.elapsed() < crate::world::LIMIT, "it is not set up");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 fn fill(path: &str, parameters: &[(&str, String)]) -> String {
     parameters
         .iter()

@@ -9,6 +9,7 @@ mod commands;
 mod coverage;
 mod document;
 mod errors;
+mod falls;
 mod http;
 mod idempotency;
 mod keys;
