@@ -43,8 +43,8 @@ pub struct Settings {
     pub mail_user: String,
     mail_password: String,
     pub mail_from: String,
-    pub mail_timeout: u64,
-    pub mail_retry: u64,
+    pub mail_timeout: u32,
+    pub mail_retry: u32,
     pub mail_attempts: i32,
 }
 
@@ -108,7 +108,7 @@ impl Settings {
             ("mail_retry", self.mail_retry),
             (
                 "mail_attempts",
-                u64::try_from(self.mail_attempts).unwrap_or(0),
+                u32::try_from(self.mail_attempts).unwrap_or(0),
             ),
         ] {
             if value == 0 {

@@ -45,7 +45,7 @@ impl Worker {
                 house: house.clone(),
                 mailer,
                 attempts: settings.mail_attempts,
-                retry: Duration::from_secs(settings.mail_retry),
+                retry: Duration::from_secs(settings.mail_retry.into()),
             };
             for _ in 0..LANES {
                 let post = post.clone();

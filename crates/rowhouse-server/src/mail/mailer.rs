@@ -75,7 +75,7 @@ impl Mailer {
         };
         Ok(Some(Self {
             from,
-            timeout: Duration::from_secs(settings.mail_timeout),
+            timeout: Duration::from_secs(settings.mail_timeout.into()),
             way,
         }))
     }
@@ -143,7 +143,7 @@ fn smtp(
     let mut server = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
         .port(settings.mail_port)
         .hello_name(ClientId::Domain(from.email.domain().to_owned()))
-        .timeout(Some(Duration::from_secs(settings.mail_timeout)))
+        .timeout(Some(Duration::from_secs(settings.mail_timeout.into())))
         .tls(match settings.mail_tls {
             MailTls::Starttls => Tls::Required(tls),
             MailTls::Tls => Tls::Wrapper(tls),

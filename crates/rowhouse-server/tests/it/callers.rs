@@ -318,7 +318,11 @@ pub fn library() -> &'static Rowhouse {
         let seal = SealSource::Database(text(&database["sealer"]).into());
         let config =
             Config::new(text(&database["app"]), seal).with_platform(text(&database["platform"]));
-        runtime().block_on(Rowhouse::connect(config)).unwrap()
+        // By a thread of its own: whoever asks for it first may be inside the runtime already.
+        std::thread::scope(|scope| {
+            let connecting = scope.spawn(|| runtime().block_on(Rowhouse::connect(config)));
+            connecting.join().unwrap().unwrap()
+        })
     })
 }
 
