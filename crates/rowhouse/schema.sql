@@ -50,9 +50,12 @@ table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
   request_id text
   detail jsonb not null default '{}'::jsonb
   created_at timestamp with time zone not null default clock_timestamp()
+  seal bigint
   constraint audit_log_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint audit_log_pkey PRIMARY KEY (tenant_id, id)
+  INDEX audit_log_by_seal btree (tenant_id, seal)
   INDEX audit_log_by_time btree (tenant_id, created_at DESC, id DESC)
+  INDEX audit_log_unsealed btree (tenant_id, created_at, id) WHERE (seal IS NULL)
   policy inside permissive for all to rowhouse_app
       using true
       check true
@@ -63,8 +66,33 @@ table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
       using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_app
-  grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_definer
+  grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select, update (seal) to rowhouse_definer
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_platform
+
+table rowhouse.audit_seals  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  number bigint not null
+  rows integer not null
+  digest bytea not null
+  created_at timestamp with time zone not null default clock_timestamp()
+  constraint audit_seals_digest_sha256 CHECK ((octet_length(digest) = 32))
+  constraint audit_seals_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint audit_seals_pkey PRIMARY KEY (tenant_id, number)
+  policy inside permissive for select to rowhouse_app
+      using true
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_delete restrictive for delete to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_update restrictive for update to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  grant select to rowhouse_app
+  grant insert, select to rowhouse_definer
+  grant select to rowhouse_platform
 
 table rowhouse.idempotency_keys  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -313,6 +341,27 @@ table rowhouse.principals  -- owner rowhouse_owner, row security, forced
   trigger touch -> rowhouse_private.touch
   grant select to rowhouse_app
   grant insert, select, update to rowhouse_definer
+  grant select to rowhouse_platform
+
+table rowhouse.probes  -- owner rowhouse_owner, row security, forced
+  id uuid not null
+  verdict text not null
+  attempts integer not null
+  leaks integer not null
+  not_tried integer not null
+  seconds double precision not null
+  catalogue_hash text not null
+  server_version text not null
+  detail jsonb not null default '{}'::jsonb
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint probes_verdict CHECK ((verdict = ANY (ARRAY['held'::text, 'leak'::text])))
+  constraint probes_pkey PRIMARY KEY (id)
+  INDEX probes_by_age btree (created_at DESC, id DESC)
+  policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
+      using true
+      check true
+  trigger touch -> rowhouse_private.touch
   grant select to rowhouse_platform
 
 table rowhouse.projects  -- owner rowhouse_owner, row security, forced
@@ -956,6 +1005,12 @@ begin
   perform rowhouse_private.close();
 end
 
+function rowhouse.audit_chain(number bigint, before bytea, rows bytea) returns bytea  -- sql, stable, parallel safe; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
+(body: see migrations)
+
+function rowhouse.audit_digest(entry rowhouse.audit_log) returns bytea  -- sql, stable, parallel safe; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
+(body: see migrations)
+
 function rowhouse.bound_tenant() returns uuid  -- plpgsql, stable, parallel safe, security definer; owner rowhouse_definer; execute: public
 begin
   return (
@@ -1309,6 +1364,42 @@ end
 
 function rowhouse.rotate_seal() returns void  -- sql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator
 (body: see migrations)
+
+function rowhouse.seal_audit(most integer) returns integer  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
+declare
+  tenant constant uuid := rowhouse.writable_tenant();
+  last record;
+  sealed integer;
+  digests bytea;
+begin
+  if rowhouse.caller_role() <> 'system' then
+    raise exception 'the trail is sealed by the platform' using errcode = '42501';
+  end if;
+  if not pg_try_advisory_xact_lock(hashtextextended(tenant::text, 7)) then
+    return 0;
+  end if;
+  select s.number, s.digest into last from rowhouse.audit_seals s
+  where s.tenant_id = tenant order by s.number desc limit 1;
+  with batch as (
+    select a.id from rowhouse.audit_log a
+    where a.tenant_id = tenant and a.seal is null
+    order by a.created_at, a.id
+    limit most
+  ), marked as (
+    update rowhouse.audit_log a
+    set seal = coalesce(last.number, 0) + 1
+    from batch b
+    where a.tenant_id = tenant and a.id = b.id
+    returning a.id, rowhouse.audit_digest(a) as digest
+  )
+  select count(*), string_agg(m.digest, ''::bytea order by m.id) into sealed, digests from marked m;
+  if sealed > 0 then
+    insert into rowhouse.audit_seals (tenant_id, number, rows, digest)
+    values (tenant, coalesce(last.number, 0) + 1, sealed,
+      rowhouse.audit_chain(coalesce(last.number, 0) + 1, last.digest, digests));
+  end if;
+  return sealed;
+end
 
 function rowhouse.service_principal(tenant uuid, kind text) returns uuid  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
 begin

@@ -347,7 +347,13 @@ async fn tour_in(owner_url: &Secret, settings: &Settings, out: Output) -> Result
 /// `serve`: never migrates.
 pub async fn serve(target: &Target, settings: &Settings) -> Result<()> {
     let listener = crate::app::listen(settings).await?;
-    let house = target.place(settings)?.house(settings).await?;
+    let place = target.place(settings)?;
+    let house = place.house(settings).await?;
+    if settings.probe_every > 0 {
+        let owner = crate::probe::owner_url(place.owner_url())?;
+        let logins = place.logins(settings).await?;
+        crate::probe::spawn(owner, logins.app, settings.probe_every);
+    }
     output::line(&format!(
         "Rowhouse answers at http://{}:{}",
         settings.host, settings.port

@@ -46,6 +46,7 @@ pub struct Settings {
     pub mail_timeout: u32,
     pub mail_retry: u32,
     pub mail_attempts: i32,
+    pub probe_every: u64,
 }
 
 /// How a mail server is spoken to.

@@ -28,6 +28,7 @@ mod openapi;
 mod output;
 mod page;
 mod ping;
+mod probe;
 mod provisioning;
 mod resources;
 mod router;
@@ -80,6 +81,9 @@ enum Command {
         /// Port of the HTTP service
         #[arg(long)]
         port: Option<u16>,
+        /// Probe the wall at this interval, and soon after it was changed (0: never)
+        #[arg(long, value_name = "S")]
+        probe_every: Option<u64>,
     },
     /// Build or complete the wall in a database
     Migrate {
@@ -112,6 +116,8 @@ enum Command {
     Tables(Tables),
     /// Read a database's catalogue, ours or not, and say what is open in its row security
     Doctor(doctor::Arguments),
+    /// Attack the wall of a live database, ours or not, as its own login would, and say what held
+    Probe(Box<probe::Arguments>),
     /// A minute with the wall: two tenants, one query, the attacks and how they end
     Tour,
     /// Print a ticket, for `select rowhouse.enter('..')` in any client, or as a bearer of the HTTP service
@@ -211,7 +217,7 @@ fn main() -> ExitCode {
     let json = cli.json;
     // Its 1 says that something was found.
     let not_done = match cli.command {
-        Command::Doctor(_) => ExitCode::from(2),
+        Command::Doctor(_) | Command::Probe(_) => ExitCode::from(2),
         _ => ExitCode::FAILURE,
     };
     match start(cli) {
@@ -241,8 +247,19 @@ fn start(cli: Cli) -> Result<ExitCode> {
     // A command's last word is its error; only a service has a log to be read.
     let service = matches!(cli.command, Command::Up { .. } | Command::Serve { .. });
     logs::start(if service { &settings.log } else { "off" })?;
-    if let Command::Up { port: Some(port) } | Command::Serve { port: Some(port) } = cli.command {
+    if let Command::Up { port: Some(port) }
+    | Command::Serve {
+        port: Some(port), ..
+    } = cli.command
+    {
         settings.port = port;
+    }
+    if let Command::Serve {
+        probe_every: Some(every),
+        ..
+    } = cli.command
+    {
+        settings.probe_every = every;
     }
     tokio::runtime::Runtime::new()
         .map_err(|error| Error::Config(format!("cannot start: {error}")))?
@@ -250,18 +267,20 @@ fn start(cli: Cli) -> Result<ExitCode> {
 }
 
 async fn run(cli: Cli, settings: Settings) -> Result<ExitCode> {
-    if let Command::Doctor(arguments) = cli.command {
-        return doctor::run(&cli.target, &settings, arguments, Output { json: cli.json }).await;
+    let out = Output { json: cli.json };
+    match cli.command {
+        Command::Doctor(arguments) => doctor::run(&cli.target, &settings, arguments, out).await,
+        Command::Probe(arguments) => probe::run(&cli.target, &settings, *arguments, out).await,
+        Command::Audit(command) => command.run(&cli.target, &settings, out).await,
+        _ => do_it(cli, settings).await.map(|()| ExitCode::SUCCESS),
     }
-    do_it(cli, settings).await?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// The commands that are done, or not.
 async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
     let (target, out) = (&cli.target, Output { json: cli.json });
     match cli.command {
-        Command::Doctor(_) => Ok(()), // run
+        Command::Doctor(_) | Command::Probe(_) | Command::Audit(_) => Ok(()), // run
         Command::Up { .. } => {
             settings.take_database(target.database.clone());
             up::run(
@@ -279,7 +298,6 @@ async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
         Command::Workspaces(command) => command.run(target, &settings, out).await,
         Command::Access(command) => command.run(target, &settings, out).await,
         Command::Resources(command) => command.run(target, &settings, out).await,
-        Command::Audit(command) => command.run(target, &settings, out).await,
         Command::Openapi => output::line(openapi::document().trim_end()),
         Command::Tables(Tables::Protect {
             tables,

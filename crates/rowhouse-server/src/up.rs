@@ -115,6 +115,9 @@ async fn prepare(
         },
     };
     connection.write(data)?;
+    if settings.probe_every > 0 {
+        crate::probe::spawn(owner_url.clone(), logins.app, settings.probe_every);
+    }
     out.show(
         &serde_json::json!({ "url": connection.url, "data": data }),
         |_| greeting(&connection, data, &seeded),

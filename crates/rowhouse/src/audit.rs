@@ -2,6 +2,7 @@
 //!
 //! Invariants: a row is written in the transaction of the change it tells of, so there is never one without the other;
 //! who acted is taken from the context by the database, not from what the caller says; nobody can change or delete a row.
+//! Who can all the same, on the server itself, is noticed: [`seal`] chains the rows, and [`verify`] goes over the chain.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -153,6 +154,81 @@ pub(crate) async fn act(
     )
     .await?;
     Ok(())
+}
+
+/// How many rows a seal covers at most.
+const BATCH: i32 = 1000;
+
+/// Seals what is not sealed yet, as the platform inside the tenant, a batch at a time; no write of the trail waits for it. How
+/// many rows were sealed.
+pub async fn seal(tx: &mut TenantTx) -> Result<i32> {
+    Ok(tx
+        .one("select rowhouse.seal_audit($1)", &[&BATCH])
+        .await?
+        .get(0))
+}
+
+/// What a look over the chain found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Verified {
+    /// Whether each seal fits its rows and the seal before it, and none is missing.
+    pub whole: bool,
+    /// How many seals there are.
+    pub seals: i64,
+    /// How many rows they cover.
+    pub sealed: i64,
+    /// Numbers of the seals that do not fit: a row of theirs was changed, removed or slipped in, or the seal itself was.
+    pub broken: Vec<i64>,
+    /// How many rows no seal covers yet.
+    pub unsealed: i64,
+    /// The oldest of them.
+    pub unsealed_since: Option<Timestamp>,
+    /// The digest of the last seal, in hex. Kept somewhere else, it shows whether the whole chain was made anew.
+    pub head: Option<String>,
+}
+
+/// Goes over the whole chain, row by row.
+pub async fn verify(tx: &mut TenantTx) -> Result<Verified> {
+    let tenant = tx.tenant_id();
+    let row = tx
+        .one(
+            "with batches as (
+               select a.seal as number, count(*) as rows,
+                 string_agg(rowhouse.audit_digest(a), ''::bytea order by a.id) as digests
+               from rowhouse.audit_log a
+               where a.tenant_id = $1 and a.seal is not null
+               group by a.seal
+             ), chain as (
+               select coalesce(s.number, b.number) as number, b.rows,
+                 coalesce(
+                   s.rows = b.rows
+                     and s.number = row_number() over (order by s.number)
+                     and s.digest = rowhouse.audit_chain(s.number, lag(s.digest) over (order by s.number), b.digests),
+                   false) as fits
+               from (select * from rowhouse.audit_seals where tenant_id = $1) s
+               full join batches b on b.number = s.number
+             )
+             select
+               (select count(*) from rowhouse.audit_seals where tenant_id = $1) as seals,
+               (select coalesce(sum(rows), 0)::bigint from chain) as sealed,
+               array(select number from chain where not fits order by number) as broken,
+               (select count(*) from rowhouse.audit_log where tenant_id = $1 and seal is null) as unsealed,
+               (select min(created_at) from rowhouse.audit_log where tenant_id = $1 and seal is null) as unsealed_since,
+               (select encode(digest, 'hex') from rowhouse.audit_seals where tenant_id = $1 order by number desc limit 1) as head",
+            &[&tenant],
+        )
+        .await?;
+    let broken: Vec<i64> = row.get("broken");
+    Ok(Verified {
+        whole: broken.is_empty(),
+        seals: row.get("seals"),
+        sealed: row.get("sealed"),
+        broken,
+        unsealed: row.get("unsealed"),
+        unsealed_since: row.get("unsealed_since"),
+        head: row.get("head"),
+    })
 }
 
 /// Whether a text has the form of an action: `noun.verb`.

@@ -38,7 +38,7 @@ pub(crate) const ENTER: &str = "select rowhouse.enter($1)";
 const STILL_WHOLE: &str = "select rowhouse.bound_tenant()";
 /// Simple-protocol text, so that nothing that the borrower prepared can stand in its place. What can be taken off a
 /// connection is; what cannot is told by the last column. Behind it goes the number of statements that are ours.
-const HAND_BACK: &str = "reset all; discard sequences;
+pub(crate) const HAND_BACK: &str = "reset all; discard sequences;
     select pg_catalog.pg_advisory_unlock_all(), rowhouse.residue(";
 /// How long a connection may take to come clean before it is closed.
 const CLEAN_UP: Duration = Duration::from_secs(5);

@@ -20,6 +20,8 @@ mod pool;
 mod provisioning;
 #[path = "it/rights.rs"]
 mod rights;
+#[path = "it/trail.rs"]
+mod trail;
 #[path = "it/wall.rs"]
 mod wall;
 #[path = "it/world.rs"]
@@ -1076,6 +1078,24 @@ const PEOPLE: &[Mutation] = &[
     ),
 ];
 
+const TRAIL: &[Mutation] = &[
+    (
+        "trail: not all of a row is sealed",
+        "select pg_temp.edit('rowhouse.audit_digest', '(entry).actor_id, ', '')",
+        "a_row_that_was_changed_is_found",
+    ),
+    (
+        "trail: a seal does not know the one before",
+        "select pg_temp.edit('rowhouse.audit_chain', 'COALESCE(before, ''''::bytea)', '''''::bytea')",
+        "a_seal_that_was_made_anew_is_found",
+    ),
+    (
+        "trail: everybody seals",
+        "grant execute on function rowhouse.seal_audit to rowhouse_app; select pg_temp.edit('rowhouse.seal_audit', 'rowhouse.caller_role() <> ''system''', 'false')",
+        "the_trail_is_sealed_by_the_platform_only",
+    ),
+];
+
 const RESIDUE: &[Mutation] = &[
     (
         "what is left is not looked at",
@@ -1167,6 +1187,7 @@ async fn all() -> bool {
         mail::CHECKS,
         provisioning::CHECKS,
         rights::CHECKS,
+        trail::CHECKS,
         people::CHECKS,
         wall::CHECKS,
         pool::CHECKS,
@@ -1183,6 +1204,7 @@ async fn all() -> bool {
         LIVENESS,
         PEOPLE,
         INSIDE,
+        TRAIL,
         RESIDUE,
         MAIL,
         PROVISIONING,

@@ -16,6 +16,7 @@ mod keys;
 mod mail;
 mod openapi;
 mod pages;
+mod probe;
 mod provisioning;
 mod readme;
 mod resources;

@@ -12,6 +12,7 @@ mod column;
 pub mod doctor;
 mod indexes;
 mod keys;
+pub mod probe;
 mod protect;
 mod rights;
 mod target;

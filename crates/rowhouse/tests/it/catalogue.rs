@@ -42,6 +42,7 @@ const REGISTRY: &[&str] = &[
     "operator_requests",
     "operator_tokens",
     "platform_audit",
+    "probes",
     "schema_history",
     "tenants",
     "users",
@@ -62,11 +63,12 @@ const DEFINERS: &[&str] = &[
     "rowhouse.locate(text,bytea)", // reads the locator
     "rowhouse.memberships(uuid)",  // reads the liveness rows
     "rowhouse.open_session(bytea,uuid,bytea,timestamp with time zone,uuid,text)",
-    "rowhouse.own_key_hash()", // reads a column that nobody else may
-    "rowhouse.people()",       // reads names from the registry
-    "rowhouse.rotate_seal()",  // writes the keys
+    "rowhouse.own_key_hash()",      // reads a column that nobody else may
+    "rowhouse.people()",            // reads names from the registry
+    "rowhouse.rotate_seal()",       // writes the keys
+    "rowhouse.seal_audit(integer)", // marks rows that nobody may change
     "rowhouse.service_principal(uuid,text)", // reads the liveness rows
-    "rowhouse.writable_tenant()", // calls bound_tenant under a path of its own
+    "rowhouse.writable_tenant()",   // calls bound_tenant under a path of its own
     "rowhouse_private.invitation_changed()",
     "rowhouse_private.key_changed()",
     "rowhouse_private.mail_queued()", // tells the registry that there is something to do
@@ -338,6 +340,7 @@ pub async fn tenant_id_leads_every_key_and_index(world: &World) {
             "operator_tokens_digest",
             "operator_tokens_pkey",
             "platform_audit_pkey",
+            "probes_pkey",
             "schema_history_pkey",
             "tenants_pkey",
             "users_pkey",

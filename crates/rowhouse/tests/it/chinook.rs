@@ -1,6 +1,6 @@
 //! The Chinook music shop, split into two tenants: one unchanged query, two answers.
 
-use rowhouse::tables::{Assign, Protect};
+use rowhouse::tables::{Assign, Protect, Protected};
 
 use crate::tables::{build, protect, truth};
 use crate::world::World;
@@ -20,17 +20,16 @@ const CATALOGUE: [&str; 8] = [
 const UNCHANGED: &str =
     "select billing_country, sum(total) from invoice group by 1 order by 2 desc limit 5";
 
-#[tokio::test]
-async fn one_unchanged_query_gives_each_tenant_its_own_answer() {
-    let world = World::new().await;
-    build(&world, CHINOOK).await;
+/// The shop, its catalogue shared, its customers and what they bought split between alpha and beta.
+pub async fn protected_chinook(world: &World) -> Vec<Protected> {
+    build(world, CHINOOK).await;
     let (alpha, beta) = (world.alpha.id.uuid(), world.beta.id.uuid());
     let mut counted = 0;
     for table in CATALOGUE
         .into_iter()
         .chain(["customer", "invoice", "invoice_line"])
     {
-        counted += truth(&world, &format!("select count(*) from {table}")).await;
+        counted += truth(world, &format!("select count(*) from {table}")).await;
     }
     assert_eq!(counted, 15_607);
 
@@ -49,7 +48,13 @@ async fn one_unchanged_query_gives_each_tenant_its_own_answer() {
             "case when country in ('USA', 'Canada', 'Brazil', 'Argentina', 'Chile') then '{alpha}' else '{beta}' end"
         )),
     ));
-    let done = protect(&world, &plan).await.unwrap();
+    protect(world, &plan).await.unwrap()
+}
+
+#[tokio::test]
+async fn one_unchanged_query_gives_each_tenant_its_own_answer() {
+    let world = World::new().await;
+    let done = protected_chinook(&world).await;
     assert_eq!(
         done.iter().map(|table| table.rows.unwrap()).sum::<u64>(),
         15_607

@@ -14,11 +14,13 @@ mod mail;
 mod people;
 mod plans;
 mod pool;
+mod probe;
 mod provisioning;
 mod resources;
 mod rights;
 mod schema;
 mod tables;
+mod trail;
 mod wall;
 mod world;
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// What the migrations make, on one page: a test proves that they do.
 const PAGE: &str = include_str!("../../../schema.sql");
 /// Columns that hold a tenant wherever they stand, the likeliest first.
-const TENANT_COLUMNS: &[&str] = &[
+pub(in crate::tables) const TENANT_COLUMNS: &[&str] = &[
     "tenant_id",
     "tenant",
     "org_id",
@@ -20,7 +20,7 @@ const TENANT_COLUMNS: &[&str] = &[
     "account_id",
 ];
 /// Columns that often hold something else: these count where a policy of the database asks for one of that name.
-const MAYBE_TENANT_COLUMNS: &[&str] = &[
+pub(in crate::tables) const MAYBE_TENANT_COLUMNS: &[&str] = &[
     "company_id",
     "workspace_id",
     "customer_id",

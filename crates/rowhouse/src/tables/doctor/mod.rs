@@ -17,6 +17,7 @@ use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 use crate::error::{Error, Result};
 use crate::text_enum::text_enum;
 use facts::Facts;
+pub(super) use facts::{MAYBE_TENANT_COLUMNS, TENANT_COLUMNS};
 pub use rules::{RULES, Rule};
 
 const PRELUDE: &str = include_str!("prelude.sql");

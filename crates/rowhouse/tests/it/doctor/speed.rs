@@ -1,6 +1,5 @@
-//! Seconds on ten thousand tables.
-
-use std::time::{Duration, Instant};
+//! A database with many tables: one with a hole among a thousand, found by itself. How long ten thousand take is measured, not
+//! tested: `make bench` says so.
 
 use rowhouse::tables::doctor::{Level, Options};
 
@@ -8,12 +7,10 @@ use super::{Base, Place, serious};
 use crate::world::{cluster, connect};
 
 /// Each with a key, an index, policies for every command, and rights for the application.
-const TABLES: usize = 10_000;
-/// Generous: what is meant is seconds, not minutes, also where other tests run beside it.
-const LIMIT: Duration = Duration::from_mins(1);
+const TABLES: usize = 1_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_tables_take_seconds() {
+async fn one_hole_among_a_thousand_tables_is_found() {
     let place = Place::new(Base::Shop).await;
     // A transaction holds a lock on each table that it makes, and the server has room for some thousand.
     let client = connect(&cluster().superuser(&place.database)).await;
@@ -35,10 +32,7 @@ async fn ten_thousand_tables_take_seconds() {
         .unwrap();
     drop(client);
 
-    let began = Instant::now();
     let findings = place.doctor(&Options::default()).await;
-    let took = began.elapsed();
-    println!("{TABLES} tables: {took:?}");
     let errors: Vec<_> = findings
         .iter()
         .filter(|finding| finding.level == Level::Error)
@@ -46,7 +40,6 @@ async fn ten_thousand_tables_take_seconds() {
         .collect();
     assert_eq!(errors, [("rls-off", "shop.t_77")]);
     assert_eq!(serious(&findings).len(), 1, "{:?}", serious(&findings));
-    assert!(took < LIMIT, "{took:?}");
     place.remove().await;
 }
 

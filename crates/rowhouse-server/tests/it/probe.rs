@@ -1,0 +1,120 @@
+//! `rowhouse probe`: its answers, its exit codes, its certificate, and the job in a service.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::callers::Serve;
+use crate::world::{House, LIMIT, sql};
+
+fn answer(house: &House, arguments: &[&str], code: i32) -> Value {
+    let ran = house.run(&[&["probe", "--json"], arguments].concat());
+    assert_eq!(ran.code, code, "{} {}", ran.stdout, ran.stderr);
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+fn owner(house: &House) -> String {
+    house.connection()["database"]["owner"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn a_seeded_database_holds_and_a_hole_is_exit_code_1() {
+    let house = House::up();
+    let planned = house.ok(&["probe", "--dry-run"]);
+    assert!(planned.contains("rolled back"), "{planned}");
+    assert_eq!(house.ok(&["probe", "--history"]).lines().count(), 1);
+
+    let held = answer(&house, &[], 0);
+    assert_eq!(held["verdict"], "held");
+    assert_eq!(held["leaks"], 0);
+    assert!(held["attempts"].as_u64().unwrap() >= 300);
+    let text = house.ok(&["probe", "--table", "rowhouse.resources"]);
+    assert!(text.lines().last().unwrap().starts_with("held: "), "{text}");
+
+    certified(&house);
+
+    sql(
+        &owner(&house),
+        "drop policy tenant_floor on rowhouse.resources",
+    );
+    let leak = answer(&house, &["--table", "rowhouse.resources"], 1);
+    assert_eq!(leak["verdict"], "leak");
+    assert_eq!(leak["leaked"][0]["relation"], "rowhouse.resources");
+    let past = answer(&house, &["--history"], 0);
+    // A part of the tables is no probe of the wall: it is not in the history.
+    assert_eq!(past.as_array().unwrap().len(), 3);
+    assert!(
+        past.as_array()
+            .unwrap()
+            .iter()
+            .all(|line| line["verdict"] == "held")
+    );
+
+    // What cannot be tried at all is told apart from a leak.
+    let ran = house.run(&["probe", "--table", "nothing"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+}
+
+/// Signed in both forms, verified, and refused when it was changed or signed by somebody else.
+fn certified(house: &House) {
+    for name in ["certificate.json", "certificate.html"] {
+        let file = house.folder.path().join(name);
+        let path = file.to_str().unwrap();
+        house.ok(&["probe", "--certificate", path]);
+        let checked = answer(house, &["--check", path], 0);
+        assert_eq!(checked["valid"], true);
+        assert_eq!(checked["report"]["verdict"], "held");
+        let key = checked["public_key"].as_str().unwrap();
+        // Somebody else, who has the public key alone, and no database.
+        let elsewhere = |key: &str| {
+            crate::world::Ran::from(
+                crate::world::rowhouse()
+                    .args(["probe", "--check", path, "--public-key", key])
+                    .output()
+                    .unwrap(),
+            )
+        };
+        assert_eq!(elsewhere(key).code, 0, "{}", elsewhere(key).stderr);
+        assert_eq!(elsewhere(&"0".repeat(64)).code, 1);
+        tampered(house, &file);
+    }
+    let key = house.data().join("certificate.key");
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(key).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+fn tampered(house: &House, file: &Path) {
+    let whole = std::fs::read_to_string(file).unwrap();
+    let changed = whole.replacen("rowhouse.resources", "rowhouse.resourceS", 1);
+    assert_ne!(whole, changed);
+    std::fs::write(file, changed).unwrap();
+    let ran = house.run(&["probe", "--check", file.to_str().unwrap()]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("changed after it was signed"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn a_service_probes_by_itself() {
+    let house = House::up();
+    let service = Serve::on(&owner(&house), &[("ROWHOUSE_PROBE_EVERY", "1")]);
+    let began = Instant::now();
+    loop {
+        let past = answer(&house, &["--history"], 0);
+        if past.as_array().unwrap().len() >= 2 {
+            assert_eq!(past[0]["verdict"], "held");
+            break;
+        }
+        assert!(began.elapsed() < LIMIT, "no probe was made");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    drop(service);
+}

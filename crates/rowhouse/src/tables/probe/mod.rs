@@ -1,0 +1,511 @@
+//! The probe: attacks the wall of a live database, ours or not, and says what held.
+//!
+//! How, and what it does not do to the database: `docs/adr/009_probe.md`. In short: two canary tenants are founded, rows
+//! planted for both, and each attempt made as the app's login, in a transaction of the owner's that is rolled back.
+//!
+//! Invariants: nothing is committed but the line of history; an attempt counts only when the same statement works for the
+//! tenant whose rows it is after; no row of anybody else's is written or locked for writing.
+//!
+//! `facts.rs` reads the catalogue, `rows.rs` makes up rows, `stage.rs` is who acts, `attempts.rs` attacks a table,
+//! `ways.rs` what leads around it, `around.rs` what belongs to no table, `history.rs` keeps what was found.
+
+mod around;
+mod attempts;
+mod facts;
+mod history;
+mod rows;
+mod stage;
+mod ways;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
+
+use crate::connect::Secret;
+use crate::error::{Error, Result};
+use crate::text_enum::text_enum;
+use crate::tx::Owner;
+pub use history::{Past, catalogue_hash, due, past, record};
+
+text_enum! {
+    /// What is tried on rows of the other tenant.
+    Operation {
+        /// Select.
+        Read = "read",
+        /// Plant a row in the other tenant.
+        Insert = "insert",
+        /// Change the other tenant's row.
+        Update = "update",
+        /// Change a row's tenant, to the other or from it.
+        Move = "move",
+        /// Delete the other tenant's row.
+        Delete = "delete",
+        /// COPY .. TO.
+        Copy = "copy",
+        /// Refer to the other tenant's row by a foreign key.
+        Reference = "reference",
+    }
+}
+
+text_enum! {
+    /// The way that is taken.
+    Path {
+        /// The table itself.
+        Table = "table",
+        /// A view or materialized view over it.
+        View = "view",
+        /// A function with its owner's rights.
+        Function = "function",
+        /// A partition of it, by name.
+        Partition = "partition",
+        /// What a connection is and keeps.
+        Connection = "connection",
+    }
+}
+
+text_enum! {
+    /// The context in which it is tried.
+    Attack {
+        /// In no tenant.
+        None = "none",
+        /// In one's own, with the other tenant's id written over it.
+        Forged = "forged",
+        /// With all settings of a transaction of the other tenant's.
+        Replayed = "replayed",
+        /// In one's own, naming the other tenant's rows.
+        Other = "other",
+        /// In one's own, by what the other tenant left on the connection.
+        Leftover = "leftover",
+    }
+}
+
+text_enum! {
+    /// How an attempt ended, or all of them.
+    Verdict {
+        /// It was refused, or found nothing, and the control worked.
+        Held = "held",
+        /// It reached the other tenant.
+        Leak = "leak",
+        /// Nothing can be said.
+        NotTried = "not-tried",
+    }
+}
+
+/// One attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The table whose wall is meant.
+    pub relation: String,
+    /// The way.
+    pub path: Path,
+    /// What the way goes through: the table, a view, a function, a partition.
+    pub object: String,
+    /// What was tried.
+    pub operation: Operation,
+    /// In which context.
+    pub attack: Attack,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What the server said; of an attempt that was not tried, why.
+    pub answer: String,
+}
+
+/// A relation, and how its attempts ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relation {
+    /// Schema and name, quoted as SQL needs them.
+    pub relation: String,
+    /// Rowhouse's class; `tenant` in a database without it, `unclassified` where it should have one.
+    pub class: String,
+    /// How much of the wall is meant to stand.
+    pub mode: String,
+    /// `leak` when one attempt leaked, `held` when at least one held, otherwise `not-tried`.
+    pub verdict: Verdict,
+    /// Attempts that were made.
+    pub attempts: usize,
+    /// Of these, how many leaked.
+    pub leaks: usize,
+    /// Attempts that were not made.
+    pub not_tried: usize,
+}
+
+/// Attempts on one relation that were not made, for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Untried {
+    /// The relation.
+    pub relation: String,
+    /// Why.
+    pub reason: String,
+    /// Which: path, operation and attack.
+    pub attempts: Vec<String>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// `held` or `leak`.
+    pub verdict: Verdict,
+    /// Attempts that were made.
+    pub attempts: usize,
+    /// Of these, how many leaked.
+    pub leaks: usize,
+    /// Attempts that were not made.
+    pub not_tried: usize,
+    /// Each that leaked.
+    pub leaked: Vec<Attempt>,
+    /// What was not tried, and why.
+    pub untried: Vec<Untried>,
+    /// Relation by relation.
+    pub relations: Vec<Relation>,
+    /// The database.
+    pub database: String,
+    /// The login that attacked.
+    pub login: String,
+    /// SHA-256 of what the wall is made of, when the probe began.
+    pub catalogue_hash: String,
+    /// Of the server.
+    pub server_version: String,
+    /// By the database's clock.
+    pub at: jiff::Timestamp,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// How the two tenants are told apart.
+#[derive(Clone, Debug)]
+pub enum Sides {
+    /// Rowhouse's own: they are founded.
+    Rowhouse,
+    /// Two tenants that are there, by SQL that opens their contexts.
+    Settings {
+        /// Opens the attacker's.
+        a: String,
+        /// Opens the other's.
+        b: String,
+    },
+    /// Two tenants that are there, each a login.
+    Logins {
+        /// The attacker's.
+        a: String,
+        /// The other's.
+        b: String,
+    },
+}
+
+/// What the catalogue cannot tell.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How the two tenants are told apart.
+    pub sides: Sides,
+    /// Their ids, where they cannot be seen from their rows.
+    pub tenants: Option<(String, String)>,
+    /// The login that attacks.
+    pub login: String,
+    /// The login's own connection, for what the owner's session cannot show.
+    pub app: Option<Secret>,
+    /// Names of columns that hold a tenant, besides those that are known.
+    pub tenant_columns: Vec<String>,
+    /// These tables only. Where none is named: all.
+    pub tables: Vec<String>,
+    /// Call functions with their owner's rights.
+    pub functions: bool,
+    /// The most that all of it may take.
+    pub limit: Duration,
+    /// The most that one statement may take.
+    pub statement: Duration,
+}
+
+impl Options {
+    /// For a database with Rowhouse: five minutes in all, five seconds a statement.
+    pub fn new(login: impl Into<String>) -> Self {
+        Self {
+            sides: Sides::Rowhouse,
+            tenants: None,
+            login: login.into(),
+            app: None,
+            tenant_columns: Vec::new(),
+            tables: Vec::new(),
+            functions: true,
+            limit: Duration::from_mins(5),
+            statement: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a run would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// The database.
+    pub database: String,
+    /// The login that would attack.
+    pub login: String,
+    /// The tables that would be attacked.
+    pub tables: Vec<String>,
+    /// Seconds after which it stops.
+    pub limit: u64,
+    /// Triggers that would run, as `trigger on table`.
+    pub triggers: Vec<String>,
+    /// Of these, those that say NOTIFY. Rolled back, it is never sent.
+    pub notify: Vec<String>,
+    /// Of these, those that reach outside of the database: their tables are left out.
+    pub reach_out: Vec<String>,
+    /// Sequences that may move on: no rollback puts them back.
+    pub sequences: Vec<String>,
+}
+
+/// Says what [`run`] would do. It only reads the catalogue.
+pub async fn plan(owner: &mut Owner, options: &Options) -> Result<Plan> {
+    let client = owner.another().await?;
+    let is_ours = facts::is_ours(&client).await?;
+    let targets = facts::targets(&client, options, is_ours).await?;
+    let mut facts = facts::Facts::new(&options.login);
+    let mut plan = Plan {
+        database: database(&client).await?,
+        login: options.login.clone(),
+        tables: targets.iter().map(|target| target.name.clone()).collect(),
+        limit: options.limit.as_secs(),
+        triggers: Vec::new(),
+        notify: Vec::new(),
+        reach_out: Vec::new(),
+        sequences: Vec::new(),
+    };
+    for target in &targets {
+        let table = facts.table(&client, target.oid).await?;
+        // Rowhouse's own triggers are part of the wall.
+        let of_ours = is_ours && target.name.starts_with("rowhouse.");
+        for trigger in table.triggers.iter().filter(|_| !of_ours) {
+            let said = format!("{} on {} ({})", trigger.name, table.name, trigger.function);
+            if trigger.notifies {
+                plan.notify.push(said.clone());
+            }
+            if trigger.reaches_out {
+                plan.reach_out.push(said.clone());
+            }
+            plan.triggers.push(said);
+        }
+        plan.sequences.extend(table.sequences.iter().cloned());
+    }
+    Ok(plan)
+}
+
+/// Attacks, and rolls everything back. `done` hears of each relation when it is through.
+///
+/// [`Error::Schema`]: there is nothing to probe, or nothing could be tried. [`Error::NotPermitted`]: the owner may not act
+/// as the login.
+pub async fn run(
+    owner: &mut Owner,
+    options: &Options,
+    mut done: impl FnMut(&Relation),
+) -> Result<Report> {
+    let began = Instant::now();
+    let client = owner.another().await?;
+    client
+        .batch_execute("set application_name = 'rowhouse probe'; set lock_timeout = '200ms'; set statement_timeout = '60s'")
+        .await?;
+    refuse_unfit(&client).await?;
+    let is_ours = facts::is_ours(&client).await?;
+    if !is_ours && matches!(options.sides, Sides::Rowhouse) {
+        return Err(Error::Schema(
+            "this database has no Rowhouse schema: say how its tenants are told apart, by --as-a and --as-b, or by \
+             --tenant-a-url and --tenant-b-url"
+                .into(),
+        ));
+    }
+    let targets = facts::targets(&client, options, is_ours).await?;
+    if targets.is_empty() {
+        return Err(Error::Schema(
+            "no table here belongs to tenants: name the column that holds the tenant with --tenant-column".into(),
+        ));
+    }
+    // Also those that were not asked for: rows of theirs may be needed.
+    let everything = Options {
+        tables: Vec::new(),
+        ..options.clone()
+    };
+    let all = facts::targets(&client, &everything, is_ours).await?;
+    let mut report = Report::new(&client, options).await?;
+    let stage = stage::Stage::new(client, &options.login, options, is_ours).await?;
+    let facts = facts::Facts::new(&options.login);
+    let mut nonce = [0; 4];
+    getrandom::fill(&mut nonce)
+        .map_err(|error| Error::Config(format!("no randomness: {error}")))?;
+    let mut prober = Prober {
+        stage,
+        rows: rows::Rows::new(facts, &all, u32::from_be_bytes(nonce)),
+        attempts: Vec::new(),
+        deadline: began + options.limit,
+        functions: options.functions,
+        app: match &options.app {
+            Some(url) => Some(around::session(url, options).await?),
+            None => None,
+        },
+    };
+    if !is_ours {
+        prober.stage.find_tenants(options, &targets).await?;
+    }
+    for target in &targets {
+        prober.table(target).await?;
+        done(&report.take(target, std::mem::take(&mut prober.attempts)));
+    }
+    if options.tables.is_empty() {
+        for (target, attempts) in around::run(&mut prober, options, &targets).await? {
+            done(&report.take(&target, attempts));
+        }
+    }
+    report.seconds = began.elapsed().as_secs_f64();
+    if report.attempts == 0 {
+        return Err(Error::Schema(format!(
+            "nothing could be tried: {}",
+            report
+                .untried
+                .first()
+                .map_or("there is nothing to try", |untried| untried.reason.as_str())
+        )));
+    }
+    Ok(report)
+}
+
+/// A standby takes no rows; an old server has other rules.
+async fn refuse_unfit(client: &tokio_postgres::Client) -> Result<()> {
+    let row = client
+        .query_typed_one(
+            "select pg_is_in_recovery(), current_setting('server_version_num')::int,
+               current_setting('transaction_read_only') = 'on'",
+            &[],
+        )
+        .await?;
+    if row.get(0) || row.get(2) {
+        return Err(Error::Schema(
+            "this server takes no writes (a standby, or read only): the probe has to plant rows; run it on the primary"
+                .into(),
+        ));
+    }
+    let version: i32 = row.get(1);
+    if version < 150_000 {
+        return Err(Error::Schema(format!(
+            "this server is PostgreSQL {}: probe knows 15 and later",
+            version / 10_000
+        )));
+    }
+    Ok(())
+}
+
+async fn database(client: &tokio_postgres::Client) -> Result<String> {
+    Ok(client
+        .query_typed_one("select current_database()::text", &[])
+        .await?
+        .get(0))
+}
+
+/// What all attempts share.
+struct Prober {
+    stage: stage::Stage,
+    rows: rows::Rows,
+    /// Of the relation that is being probed.
+    attempts: Vec<Attempt>,
+    deadline: Instant,
+    functions: bool,
+    /// A session of the login itself, in which no context was ever opened.
+    app: Option<tokio_postgres::Client>,
+}
+
+impl Report {
+    async fn new(client: &tokio_postgres::Client, options: &Options) -> Result<Self> {
+        let row = client
+            .query_typed_one(
+                "select current_setting('server_version'), clock_timestamp()",
+                &[],
+            )
+            .await?;
+        Ok(Self {
+            verdict: Verdict::Held,
+            attempts: 0,
+            leaks: 0,
+            not_tried: 0,
+            leaked: Vec::new(),
+            untried: Vec::new(),
+            relations: Vec::new(),
+            database: database(client).await?,
+            login: options.login.clone(),
+            catalogue_hash: match history::hash(client).await {
+                // Somebody holds a table whose definition cannot be read meanwhile.
+                Err(Error::Database(error))
+                    if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) =>
+                {
+                    "not known: a table was locked".into()
+                }
+                hash => hash?,
+            },
+            server_version: row.get(0),
+            at: row.get(1),
+            seconds: 0.0,
+        })
+    }
+
+    /// Counts what was tried on a relation.
+    fn take(&mut self, target: &facts::Target, attempts: Vec<Attempt>) -> Relation {
+        let count = |verdict| {
+            attempts
+                .iter()
+                .filter(|made| made.verdict == verdict)
+                .count()
+        };
+        let (held, leaks, not_tried) = (
+            count(Verdict::Held),
+            count(Verdict::Leak),
+            count(Verdict::NotTried),
+        );
+        let relation = Relation {
+            relation: target.name.clone(),
+            class: target.class.clone(),
+            mode: target.mode.clone(),
+            verdict: match (leaks, held) {
+                (0, 0) => Verdict::NotTried,
+                (0, _) => Verdict::Held,
+                _ => Verdict::Leak,
+            },
+            attempts: held + leaks,
+            leaks,
+            not_tried,
+        };
+        self.attempts += held + leaks;
+        self.leaks += leaks;
+        self.not_tried += not_tried;
+        if leaks > 0 {
+            self.verdict = Verdict::Leak;
+        }
+        let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for attempt in attempts
+            .iter()
+            .filter(|made| made.verdict == Verdict::NotTried)
+        {
+            let what = format!(
+                "{} {} {}{}",
+                attempt.path,
+                attempt.operation,
+                attempt.attack,
+                if attempt.object == attempt.relation {
+                    String::new()
+                } else {
+                    format!(" ({})", attempt.object)
+                }
+            );
+            reasons.entry(&attempt.answer).or_default().push(what);
+        }
+        self.untried
+            .extend(reasons.into_iter().map(|(reason, attempts)| Untried {
+                relation: target.name.clone(),
+                reason: reason.to_owned(),
+                attempts,
+            }));
+        self.leaked.extend(
+            attempts
+                .into_iter()
+                .filter(|made| made.verdict == Verdict::Leak),
+        );
+        self.relations.push(relation.clone());
+        relation
+    }
+}

@@ -1,0 +1,222 @@
+//! What the probe does to a database: nothing that stays, and nothing that others wait for.
+
+use std::time::Duration;
+
+use rowhouse::tables::probe::{self, Options, Verdict};
+use rowhouse::tables::{Assign, Protect};
+use tokio_postgres::Client;
+
+use super::{options, probed};
+use crate::tables::{build, protect};
+use crate::world::World;
+
+/// Every row of every table, as one hash; the history of probes aside.
+async fn content(client: &Client) -> Vec<String> {
+    let tables = client
+        .query(
+            "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relname <> 'probes'
+             order by 1",
+            &[],
+        )
+        .await
+        .unwrap();
+    let mut lines = Vec::new();
+    for row in tables {
+        let table: String = row.get(0);
+        let sql = format!(
+            "select concat('{table} ', count(*), md5(string_agg(t::text, ',' order by t::text))) from {table} t"
+        );
+        lines.push(client.query_one(&sql, &[]).await.unwrap().get(0));
+    }
+    lines
+}
+
+#[tokio::test]
+async fn nothing_is_left_behind_and_the_history_says_what_was_found() {
+    let world = World::new().await;
+    let superuser = world.superuser().await;
+    let before = content(&superuser).await;
+    let report = probed(&world).await;
+    assert_eq!(content(&superuser).await, before);
+
+    let mut owner = world.owner().await;
+    assert!(probe::due(&mut owner, 3600).await.unwrap(), "never probed");
+    probe::record(&mut owner, &report).await.unwrap();
+    let past = probe::past(&mut owner, 10).await.unwrap();
+    assert_eq!(past.len(), 1);
+    assert_eq!(
+        (past[0].verdict, past[0].attempts),
+        (Verdict::Held, i32::try_from(report.attempts).unwrap())
+    );
+}
+
+/// The hash is that of the catalogue: it changes with the wall, and with nothing else.
+#[tokio::test]
+async fn a_probe_is_due_when_the_wall_was_changed() {
+    let world = World::new().await;
+    build(&world, "create table notes (id int primary key, body text)").await;
+    protect(&world, &[Protect::content("notes", Assign::Empty)])
+        .await
+        .unwrap();
+    let mut owner = world.owner().await;
+    let hash = async |owner: &mut rowhouse::Owner| probe::catalogue_hash(owner).await.unwrap();
+    for change in [
+        "drop policy tenant_floor_delete on notes",
+        "alter table notes no force row level security",
+        "grant truncate on notes to rowhouse_app",
+        "create view open as select * from notes",
+        "alter table notes add column more text",
+        "create function f() returns int language sql return 1",
+        "create or replace function f() returns int language sql return 2",
+        "alter function f() security definer",
+    ] {
+        // Roles of other tests come and go beside this one.
+        let mut before = hash(&mut owner).await;
+        loop {
+            let again = hash(&mut owner).await;
+            if again == before {
+                break;
+            }
+            before = again;
+        }
+        build(&world, change).await;
+        assert_ne!(hash(&mut owner).await, before, "{change}");
+    }
+}
+
+/// Killed in the middle: the server rolls back, and the next run finds nothing in its way.
+#[tokio::test]
+async fn a_probe_that_is_killed_leaves_nothing() {
+    let world = World::new().await;
+    let superuser = world.superuser().await;
+    let before = content(&superuser).await;
+    for after in [20, 120, 400, 900] {
+        let (mut owner, options) = (world.owner().await, options(&world).await);
+        let run = probe::run(&mut owner, &options, |_| {});
+        // Dropped: its connections close without a word, as those of a killed process do.
+        let ended = tokio::time::timeout(Duration::from_millis(after), run).await;
+        drop(ended);
+        drop(owner);
+    }
+    // The server ends the session itself, in the middle of an attempt.
+    let (mut owner, options) = (world.owner().await, options(&world).await);
+    let kill = async {
+        loop {
+            let killed = superuser
+                .query(
+                    "select pg_terminate_backend(pid) from pg_stat_activity
+                     where application_name = 'rowhouse probe' and datname = current_database() and query like '%savepoint%'",
+                    &[],
+                )
+                .await
+                .unwrap();
+            if !killed.is_empty() {
+                break;
+            }
+        }
+    };
+    let (ended, ()) = tokio::join!(probe::run(&mut owner, &options, |_| {}), kill);
+    assert!(ended.is_err());
+    loop {
+        let left: i64 = superuser
+            .query_one(
+                "select count(*) from pg_stat_activity where application_name = 'rowhouse probe' and datname = current_database()",
+                &[],
+            )
+            .await
+            .unwrap()
+            .get(0);
+        if left == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(content(&superuser).await, before);
+    let prepared: i64 = superuser
+        .query_one("select count(*) from pg_prepared_xacts", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(prepared, 0);
+    assert_eq!(probed(&world).await.verdict, Verdict::Held);
+}
+
+/// While it runs, it holds no lock above ROW EXCLUSIVE on any table, and locks no row that was there.
+#[tokio::test]
+async fn it_takes_no_strong_lock() {
+    let world = World::new().await;
+    let superuser = world.superuser().await;
+    let mut modes = std::collections::BTreeSet::new();
+    let (mut owner, options) = (world.owner().await, options(&world).await);
+    let mut run = std::pin::pin!(probe::run(&mut owner, &options, |_| {}));
+    let report = loop {
+        tokio::select! {
+            report = &mut run => break report.unwrap(),
+            rows = superuser.query(
+                "select distinct l.mode from pg_locks l join pg_stat_activity a using (pid)
+                 where a.application_name = 'rowhouse probe' and a.datname = current_database() and l.locktype = 'relation'",
+                &[],
+            ) => modes.extend(rows.unwrap().iter().map(|row| row.get::<_, String>(0))),
+        }
+    };
+    assert_eq!(report.verdict, Verdict::Held);
+    let weak = ["AccessShareLock", "RowShareLock", "RowExclusiveLock"];
+    assert!(
+        modes.contains("RowExclusiveLock")
+            && modes.iter().all(|mode| weak.contains(&mode.as_str())),
+        "{modes:?}"
+    );
+}
+
+/// A table that somebody has locked is not waited for, and not called held.
+#[tokio::test]
+async fn a_locked_table_is_not_waited_for() {
+    let world = World::new().await;
+    build(&world, "create table notes (id int primary key, body text)").await;
+    protect(&world, &[Protect::content("notes", Assign::Empty)])
+        .await
+        .unwrap();
+    let blocker = world.superuser().await;
+    blocker
+        .batch_execute("begin; lock table notes in access exclusive mode")
+        .await
+        .unwrap();
+    let options = Options {
+        tables: vec!["notes".into(), "rowhouse.teams".into()],
+        ..options(&world).await
+    };
+    let began = std::time::Instant::now();
+    let report = probe::run(&mut world.owner().await, &options, |_| {})
+        .await
+        .unwrap();
+    assert!(began.elapsed() < Duration::from_secs(20));
+    assert_eq!(
+        report.relations[0].verdict,
+        Verdict::NotTried,
+        "{report:#?}"
+    );
+    assert_eq!(report.relations[1].verdict, Verdict::Held, "{report:#?}");
+    blocker.batch_execute("rollback").await.unwrap();
+}
+
+/// What there is no time for is said.
+#[tokio::test]
+async fn at_its_limit_it_stops() {
+    let world = World::new().await;
+    let options = Options {
+        limit: Duration::from_millis(300),
+        ..options(&world).await
+    };
+    let report = probe::run(&mut world.owner().await, &options, |_| {})
+        .await
+        .unwrap();
+    assert!(
+        report
+            .untried
+            .iter()
+            .any(|untried| untried.reason == "no time was left"),
+        "{:#?}",
+        report.untried
+    );
+}
