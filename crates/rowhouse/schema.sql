@@ -396,6 +396,57 @@ table rowhouse.projects  -- owner rowhouse_owner, row security, forced
   grant select to rowhouse_definer
   grant insert, select, update (name, deleted_at) to rowhouse_platform
 
+table rowhouse.provisioning_runs  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  admin_email text
+  done text[] not null default '{}'::text[]
+  status text not null default 'running'::text
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint provisioning_runs_status CHECK ((status = ANY (ARRAY['running'::text, 'done'::text])))
+  constraint provisioning_runs_steps CHECK ((done <@ '{workspace,project,roles,quotas,storage,invitation}'::text[]))
+  constraint provisioning_runs_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint provisioning_runs_pkey PRIMARY KEY (tenant_id)
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_delete restrictive for delete to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_update restrictive for update to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger provisioning_started -> rowhouse_private.provisioning_started
+  trigger touch -> rowhouse_private.touch
+  grant insert (tenant_id, admin_email), select, update (done, status) to rowhouse_platform
+
+table rowhouse.quotas  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  name text not null
+  amount bigint not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint quotas_amount CHECK ((amount >= 0))
+  constraint quotas_name CHECK ((name = ANY (ARRAY['members'::text, 'projects'::text, 'keys'::text, 'resources'::text, 'storage_bytes'::text])))
+  constraint quotas_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint quotas_pkey PRIMARY KEY (tenant_id, name)
+  policy inside permissive for select to rowhouse_app
+      using true
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_delete restrictive for delete to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_update restrictive for update to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger touch -> rowhouse_private.touch
+  grant select to rowhouse_app
+  grant insert (tenant_id, name, amount), select, update (amount) to rowhouse_platform
+
 table rowhouse.resource_acl  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
   resource_id uuid not null
@@ -598,6 +649,31 @@ table rowhouse.teams  -- owner rowhouse_owner, row security, forced
   grant insert, select, update (name, deleted_at) to rowhouse_app
   grant select to rowhouse_definer
   grant insert, select, update (name, deleted_at) to rowhouse_platform
+
+table rowhouse.tenant_configs  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  key text not null
+  value jsonb not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint tenant_configs_key_form CHECK ((key ~ '^[a-z][a-z0-9_.]{0,99}$'::text))
+  constraint tenant_configs_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint tenant_configs_pkey PRIMARY KEY (tenant_id, key)
+  policy inside permissive for select to rowhouse_app
+      using true
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_delete restrictive for delete to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_update restrictive for update to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger touch -> rowhouse_private.touch
+  grant select to rowhouse_app
+  grant insert (tenant_id, key, value), select, update (value) to rowhouse_platform
 
 table rowhouse.tenant_members  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -1680,6 +1756,13 @@ begin
           where r.tenant_id = in_tenant and r.project_id = any (changed)))
     order by l.principal_id;
   end loop;
+  return null;
+end
+
+function rowhouse_private.provisioning_started() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  insert into rowhouse.jobs (tenant_id, kind, id, due_at)
+  values (new.tenant_id, 'provision', new.tenant_id, clock_timestamp());
   return null;
 end
 

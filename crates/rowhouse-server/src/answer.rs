@@ -30,7 +30,8 @@ impl Answer {
         Self::with(StatusCode::CREATED, thing)
     }
 
-    fn with(status: StatusCode, thing: &impl Serialize) -> Result<Self, Problem> {
+    /// Another status, with the thing as it is.
+    pub fn with(status: StatusCode, thing: &impl Serialize) -> Result<Self, Problem> {
         let body = serde_json::to_value(thing).map_err(|error| {
             rowhouse::Error::Schema(format!("cannot be shown as JSON: {error}"))
         })?;

@@ -1,5 +1,6 @@
 //! The HTTP service around the routes: limits, request ids, logs, headers.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
@@ -17,11 +18,16 @@ use tracing::Instrument as _;
 
 use crate::config::Settings;
 use crate::error::Problem;
+use crate::mail::api::Landing;
+use crate::mail::mailer::Mailer;
+use crate::worker::Worker;
 use crate::{router, sockets};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How many bytes the headers of a request may have.
 const HEADER_LIMIT: usize = 16 * 1024;
+/// How long an ending process waits for the mail that is under way.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// Takes the port, so that a port in use is told before anything else is begun.
 pub async fn listen(settings: &Settings) -> Result<TcpListener> {
@@ -39,18 +45,33 @@ pub async fn listen(settings: &Settings) -> Result<TcpListener> {
         })
 }
 
-/// Answers requests until `stop` resolves; then takes no new ones and finishes those under way.
+/// Where mail lands that is not sent, and whether it is shown.
+#[derive(Clone, Default)]
+pub struct MailFolder {
+    /// None: there is no data folder.
+    pub folder: Option<PathBuf>,
+    /// At `/dev/mail`.
+    pub shown: bool,
+}
+
+/// Answers requests, and works beside them, until `stop` resolves; then takes no new ones and finishes what is under way.
 pub async fn serve(
     listener: TcpListener,
     house: Rowhouse,
     settings: &Settings,
+    mail: MailFolder,
     stop: impl Future<Output = ()> + Send,
-) {
+) -> Result<()> {
+    let mailer = Mailer::new(settings, mail.folder.clone())?;
+    let worker = Worker::start(&house, mailer, settings);
+    let landing = Landing(mail.folder.filter(|_| mail.shown));
     let patience = Duration::from_secs(settings.timeout.into());
-    sockets::serve(listener, service(house, settings), patience, stop).await;
+    sockets::serve(listener, service(house, settings, landing), patience, stop).await;
+    worker.end(GRACE).await;
+    Ok(())
 }
 
-fn service(house: Rowhouse, settings: &Settings) -> Router {
+fn service(house: Rowhouse, settings: &Settings, landing: Landing) -> Router {
     let limits = Limits {
         places: std::sync::Arc::new(Semaphore::new(settings.concurrency)),
         timeout: Duration::from_secs(settings.timeout.into()),
@@ -58,6 +79,7 @@ fn service(house: Rowhouse, settings: &Settings) -> Router {
     router::routes()
         .with_state(house)
         .layer(Extension(settings.public_url()))
+        .layer(Extension(landing))
         .layer(RequestBodyLimitLayer::new(settings.body_limit))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(limits, limit))

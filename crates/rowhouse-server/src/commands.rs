@@ -358,6 +358,11 @@ pub async fn serve(target: &Target, settings: &Settings) -> Result<()> {
         "Rowhouse answers at http://{}:{}",
         settings.host, settings.port
     ))?;
-    crate::app::serve(listener, house, settings, crate::up::asked_to_stop()).await;
-    Ok(())
+    let mail = crate::app::MailFolder {
+        folder: target
+            .folder(settings)
+            .map(|data| data.join(crate::up::MAIL)),
+        shown: false,
+    };
+    crate::app::serve(listener, house, settings, mail, crate::up::asked_to_stop()).await
 }

@@ -38,7 +38,29 @@ pub struct Settings {
     pub body_limit: usize,
     pub timeout: u32,
     pub concurrency: usize,
+    pub mail_host: String,
+    pub mail_port: u16,
+    pub mail_tls: MailTls,
+    pub mail_ca: String,
+    pub mail_user: String,
+    mail_password: String,
+    pub mail_from: String,
+    pub mail_timeout: u32,
+    pub mail_retry: u32,
+    pub mail_attempts: i32,
     pub probe_every: u64,
+}
+
+/// How a mail server is spoken to.
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailTls {
+    /// In the clear, and TLS before anything else is said.
+    Starttls,
+    /// TLS from the first byte on.
+    Tls,
+    /// In the clear.
+    None,
 }
 
 impl Settings {
@@ -92,7 +114,39 @@ impl Settings {
                 return Err(Error::Config(format!("{name}: must be at least 1")));
             }
         }
+        for (name, value) in [
+            ("mail_timeout", self.mail_timeout),
+            ("mail_retry", self.mail_retry),
+            (
+                "mail_attempts",
+                u32::try_from(self.mail_attempts).unwrap_or(0),
+            ),
+        ] {
+            if value == 0 {
+                return Err(Error::Config(format!("{name}: must be at least 1")));
+            }
+        }
+        if self.mail_user.is_empty() != self.mail_password.is_empty() {
+            return Err(Error::Config(
+                "mail_user and mail_password go together: set both, or neither".into(),
+            ));
+        }
+        if self.mail_tls == MailTls::None && !self.mail_user.is_empty() {
+            return Err(Error::Config(
+                "mail_tls: a password is sent by TLS only: set \"starttls\" or \"tls\"".into(),
+            ));
+        }
         Ok(self)
+    }
+
+    /// What an invitation's mail holds; `{token}` stands for what opens.
+    pub fn invitation_link(&self) -> String {
+        self.public_url().of_invitations()
+    }
+
+    /// The mail server's, where it wants one.
+    pub fn mail_password(&self) -> Option<Secret> {
+        text(&self.mail_password)
     }
 
     pub fn database_url(&self) -> Option<Secret> {
@@ -203,6 +257,17 @@ mod tests {
             (&[("ROWHOUSE_POOL_SIZE", "0")], "pool_size"),
             (&[("ROWHOUSE_TIMEOUT", "0")], "timeout"),
             (&[("ROWHOUSE_APP_URL", "postgresql://a")], "go together"),
+            (&[("ROWHOUSE_MAIL_USER", "rowhouse")], "go together"),
+            (&[("ROWHOUSE_MAIL_TLS", "maybe")], "starttls"),
+            (&[("ROWHOUSE_MAIL_ATTEMPTS", "0")], "mail_attempts"),
+            (
+                &[
+                    ("ROWHOUSE_MAIL_USER", "rowhouse"),
+                    ("ROWHOUSE_MAIL_PASSWORD", "secret"),
+                    ("ROWHOUSE_MAIL_TLS", "none"),
+                ],
+                "by TLS only",
+            ),
         ] {
             let error = with(variables).err().unwrap().to_string();
             assert!(error.contains(says) || error.contains("u16"), "{error}");

@@ -114,22 +114,13 @@ impl Target {
                 known: None,
             });
         }
-        let explicit = self.data.as_deref();
-        if explicit.is_none() {
-            if let Some(owner) = settings.database_url() {
-                return Ok(Place {
-                    owner: Some(owner),
-                    known: None,
-                });
-            }
-            if settings.logins().is_some() {
-                return Ok(Place {
-                    owner: None,
-                    known: None,
-                });
-            }
+        if self.folder(settings).is_none() {
+            return Ok(Place {
+                owner: settings.database_url(),
+                known: None,
+            });
         }
-        let folder = explicit.unwrap_or(Path::new(DEFAULT_DATA));
+        let folder = self.folder(settings).unwrap_or(Path::new(DEFAULT_DATA));
         match Connection::read(folder)? {
             Some(connection) => Ok(Place {
                 owner: Some(connection.database.owner.as_str().into()),
@@ -139,6 +130,19 @@ impl Target {
                 "{} holds no {FILE}: name the data folder of a running `rowhouse up` with --data, or a database with --database",
                 folder.display()
             ))),
+        }
+    }
+}
+
+impl Target {
+    /// The data folder, unless a database is named instead.
+    pub fn folder(&self, settings: &Settings) -> Option<&Path> {
+        let elsewhere = self.database.is_some()
+            || settings.database_url().is_some()
+            || settings.logins().is_some();
+        match &self.data {
+            Some(folder) => Some(folder),
+            None => (!elsewhere).then_some(Path::new(DEFAULT_DATA)),
         }
     }
 }

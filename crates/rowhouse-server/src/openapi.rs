@@ -136,6 +136,7 @@ fn takes_body_of_its_own(path: &str) -> bool {
         || path.ends_with("/keys")
         || path.ends_with("/resources")
         || path.ends_with("/restore")
+        || path.ends_with("/provision")
         || path.contains("/keys/")
         || path.contains("/acl")
         || path.contains("/members")

@@ -9,8 +9,8 @@ use utoipa::OpenApi;
 use crate::error::Problem;
 use crate::openapi::{Common, Tags};
 use crate::{
-    access, audit, docs, health, invitations, keys, members, ping, projects, resources, sessions,
-    teams, tenants, workspaces,
+    access, audit, docs, health, invitations, keys, mail, members, ping, projects, provisioning,
+    resources, sessions, teams, tenants, workspaces,
 };
 
 /// A line of the table is method, path and handler. It becomes a route, and a part of the `OpenAPI` document.
@@ -45,6 +45,9 @@ routes! {
     get    "/docs"                                                         docs::page,
     get    "/docs/{file}"                                                  docs::file,
 
+    // Operators: what landed in the data folder of an `up`
+    get    "/dev/mail"                                                     mail::api::list,
+
     // Operators: the registry
     get    "/api/v1/tenants"                                               tenants::api::list,
     post   "/api/v1/tenants"                                               tenants::api::create,
@@ -52,6 +55,8 @@ routes! {
     delete "/api/v1/tenants/{tenant}"                                      tenants::api::delete,
     post   "/api/v1/tenants/{tenant}/suspend"                              tenants::api::suspend,
     post   "/api/v1/tenants/{tenant}/resume"                               tenants::api::resume,
+    get    "/api/v1/tenants/{tenant}/provision"                            provisioning::api::get,
+    post   "/api/v1/tenants/{tenant}/provision"                            provisioning::api::start,
 
     // Operators, and callers inside the tenant: its administration
     get    "/api/v1/tenants/{tenant}"                                      tenants::api::get,

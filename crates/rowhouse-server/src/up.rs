@@ -16,6 +16,8 @@ use crate::output::Output;
 use crate::{app, seed};
 
 const DATABASE: &str = "rowhouse";
+/// Where mail lands in the data folder, while no mail server is configured.
+pub const MAIL: &str = "mail";
 
 /// Runs until it is told to stop, or until its Postgres dies.
 pub async fn run(data: PathBuf, settings: &Settings, out: Output) -> Result<()> {
@@ -33,8 +35,8 @@ pub async fn run(data: PathBuf, settings: &Settings, out: Output) -> Result<()> 
     let ended = tokio::select! {
         ended = async {
             let house = prepare(&data, &owner_url, settings, out).await?;
-            app::serve(listener, house, settings, asked_to_stop()).await;
-            Ok(())
+            let mail = app::MailFolder { folder: Some(data.join(MAIL)), shown: true };
+            app::serve(listener, house, settings, mail, asked_to_stop()).await
         } => ended,
         status = died(server.as_ref()) => Err(Error::Config(format!(
             "the database server ended ({status}); see {}. Start `rowhouse up` again: it recovers",

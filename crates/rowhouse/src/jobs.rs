@@ -46,9 +46,7 @@ impl From<Row> for Job {
 pub async fn claim(tx: &mut PlatformTx, kind: Kind, lease: Duration) -> Result<Option<Job>> {
     let row = tx
         .optional(
-            "update rowhouse.jobs j
-             set due_at = clock_timestamp() + make_interval(secs => $2)
-             from (
+            "with due as materialized ( -- once: as a subquery it may be asked again for each row that it is joined to
                select d.tenant_id, d.id
                from rowhouse.jobs d
                join rowhouse.tenants t on t.id = d.tenant_id
@@ -56,7 +54,10 @@ pub async fn claim(tx: &mut PlatformTx, kind: Kind, lease: Duration) -> Result<O
                  and t.deleted_at is null and t.status in ('provisioning', 'active') and t.placement = 'here'
                order by d.due_at
                limit 1
-               for update of d skip locked) due
+               for update of d skip locked)
+             update rowhouse.jobs j
+             set due_at = clock_timestamp() + make_interval(secs => $2)
+             from due
              where j.tenant_id = due.tenant_id and j.kind = $1 and j.id = due.id
              returning j.tenant_id, j.id",
             &[&kind, &lease.as_secs_f64()],

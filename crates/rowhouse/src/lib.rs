@@ -24,6 +24,8 @@ pub mod migrate;
 pub mod names;
 pub mod operators;
 pub mod projects;
+pub mod provisioning;
+pub mod quotas;
 pub mod resources;
 pub mod select;
 pub mod sessions;

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::json;
 use tokio_postgres::Row;
 
@@ -79,6 +80,8 @@ pub struct Taken {
     pub mail: Mail,
     /// 1 for the first.
     pub attempt: i32,
+    /// When it was written.
+    pub queued_at: Timestamp,
 }
 
 impl From<Row> for Taken {
@@ -91,6 +94,7 @@ impl From<Row> for Taken {
                 text: row.get("text"),
             },
             attempt: row.get("attempts"),
+            queued_at: row.get("created_at"),
         }
     }
 }
@@ -104,7 +108,7 @@ pub async fn take(tx: &mut TenantTx, job: Job) -> Result<Option<Taken>> {
             "update rowhouse.outbox
              set attempts = attempts + 1
              where tenant_id = $1 and id = $2 and status = 'queued'
-             returning id, recipient, subject, text, attempts",
+             returning id, recipient, subject, text, attempts, created_at",
             &[&tenant, &job.id],
         )
         .await?;

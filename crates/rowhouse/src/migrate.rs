@@ -48,9 +48,11 @@ pub struct Step {
 /// The steps that this database has not seen yet, in their order. Changes nothing.
 pub async fn pending(owner: &mut Owner) -> Result<Vec<Step>> {
     let applied = applied(owner.client()).await?;
-    let steps = embedded::migrations::runner()
-        .get_migrations()
-        .iter()
+    let runner = embedded::migrations::runner();
+    let mut all: Vec<_> = runner.get_migrations().iter().collect();
+    all.sort_by_key(|step| step.version()); // as files they lie in another order: V10 before V2
+    let steps = all
+        .into_iter()
         .filter(|step| !applied.contains(&step.version()))
         .map(|step| Step {
             name: step.to_string(),

@@ -16,6 +16,8 @@ mod people;
 #[expect(dead_code, unused_imports, reason = "its other tests are tests only")]
 #[path = "it/pool.rs"]
 mod pool;
+#[path = "it/provisioning.rs"]
+mod provisioning;
 #[path = "it/requests.rs"]
 mod requests;
 #[path = "it/rights.rs"]
@@ -228,6 +230,39 @@ const POLICIES: &[Mutation] = &[
         "the wall is changed while a tenant is bound",
         "select pg_temp.edit('rowhouse_private.refuse_while_bound', '<> '''' then', '<> '''' and false then')",
         "d13_the_wall_is_not_changed_while_a_tenant_is_bound",
+    ),
+];
+
+const PROVISIONING: &[Mutation] = &[
+    (
+        "managers write their quotas",
+        "create policy managers on rowhouse.quotas for all to rowhouse_app using (true) with check (true)",
+        "a_tenant_changes_nothing_of_what_it_is_granted",
+    ),
+    (
+        "managers point their storage elsewhere",
+        "create policy managers on rowhouse.tenant_configs for all to rowhouse_app using (true) with check (true)",
+        "a_tenant_changes_nothing_of_what_it_is_granted",
+    ),
+    (
+        "whoever is inside reads the run",
+        "create policy inside on rowhouse.provisioning_runs for select to rowhouse_app using (true)",
+        "a_tenant_changes_nothing_of_what_it_is_granted",
+    ),
+    (
+        "quotas are granted to the application",
+        "grant update (amount) on rowhouse.quotas to rowhouse_app",
+        "a_tenant_changes_nothing_of_what_it_is_granted",
+    ),
+    (
+        "a run makes no job",
+        "alter table rowhouse.provisioning_runs disable trigger provisioning_started",
+        "a_run_that_was_left_is_gone_on_with",
+    ),
+    (
+        "the floor of the runs is gone",
+        "drop policy tenant_floor on rowhouse.provisioning_runs",
+        "what_is_granted_stays_inside",
     ),
 ];
 
@@ -1196,6 +1231,7 @@ async fn all() -> bool {
         catalogue::CHECKS,
         mail::CHECKS,
         requests::CHECKS,
+        provisioning::CHECKS,
         rights::CHECKS,
         trail::CHECKS,
         people::CHECKS,
@@ -1206,7 +1242,19 @@ async fn all() -> bool {
     .into_iter()
     .collect();
     let mutations = [
-        POLICIES, RIGHTS, KEYS, SEAL, ENTER, LIVENESS, PEOPLE, INSIDE, TRAIL, REQUESTS, RESIDUE, MAIL,
+        POLICIES,
+        RIGHTS,
+        KEYS,
+        SEAL,
+        ENTER,
+        LIVENESS,
+        PEOPLE,
+        INSIDE,
+        TRAIL,
+        REQUESTS,
+        RESIDUE,
+        MAIL,
+        PROVISIONING,
     ]
     .concat();
     let only = std::env::var("ROWHOUSE_MUTANTS").unwrap_or_default();

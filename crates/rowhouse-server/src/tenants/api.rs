@@ -21,6 +21,13 @@ pub struct TenantPath {
     pub tenant: String,
 }
 
+impl TenantPath {
+    /// As the path has it.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+}
+
 /// Which tenants.
 #[derive(Deserialize, Serialize, IntoParams)]
 #[serde(deny_unknown_fields)]

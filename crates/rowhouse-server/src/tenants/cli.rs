@@ -36,6 +36,8 @@ pub enum Command {
         #[arg(long, default_value_t = PlanTier::Free)]
         plan: PlanTier,
     },
+    /// Set one up, or a user's own, or thousands: workspace, project, limits, storage, and a mail to the first owner
+    Provision(crate::provisioning::cli::Provision),
     /// Show one
     Show {
         /// Slug or id
@@ -75,8 +77,12 @@ pub enum Command {
 impl Command {
     /// Does it.
     pub async fn run(self, target: &Target, settings: &Settings, out: Output) -> Result<()> {
+        if let Self::Provision(provision) = self {
+            return provision.run(target, settings, out).await;
+        }
         let house = target.place(settings)?.house(settings).await?;
         match self {
+            Self::Provision(_) => Ok(()),
             Self::List { q, status } => list(&house, q, status, out).await,
             Self::Create {
                 slug,

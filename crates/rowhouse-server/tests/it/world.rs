@@ -28,8 +28,14 @@ impl House {
 
     /// `rowhouse up` on this folder, ready.
     pub fn up_on(folder: TempDir) -> Self {
+        Self::up_with(folder, &[])
+    }
+
+    /// The same with settings of its own.
+    pub fn up_with(folder: TempDir, settings: &[(&str, &str)]) -> Self {
         let port = free_port();
         let child = rowhouse()
+            .envs(settings.iter().copied())
             .args(["up", "--port", &port.to_string(), "--data"])
             .arg(data(&folder))
             .stdout(std::fs::File::create(folder.path().join("out")).unwrap())

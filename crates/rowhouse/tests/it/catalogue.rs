@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rowhouse::members::Role;
 use rowhouse::projects::ProjectRole;
 use rowhouse::tenants::{Kind, PlanTier, Status};
-use rowhouse::{jobs, mail};
+use rowhouse::{jobs, mail, provisioning, quotas};
 
 use crate::attacks::{allowed, checks, sees};
 use crate::world::World;
@@ -79,6 +79,7 @@ const DEFINERS: &[&str] = &[
     "rowhouse_private.one_at_a_time(uuid)",
     "rowhouse_private.principal_added()",
     "rowhouse_private.projects_changed()",
+    "rowhouse_private.provisioning_started()", // as mail_queued
     "rowhouse_private.refresh(uuid,uuid)", // keeps the liveness row, as the triggers above and below
     "rowhouse_private.team_changed()",
     "rowhouse_private.tenant_changed()",
@@ -101,6 +102,7 @@ const TRIGGERS: &[&str] = &[
     "rowhouse.principals|principal_added",
     "rowhouse.projects|projects_added",
     "rowhouse.projects|projects_changed",
+    "rowhouse.provisioning_runs|provisioning_started",
     "rowhouse.resources|shared",
     "rowhouse.team_members|team_members_changed",
     "rowhouse.teams|team_changed",
@@ -786,6 +788,17 @@ pub async fn closed_sets_are_those_of_the_enums(world: &World) {
         (
             "outbox_status",
             mail::Status::ALL.iter().map(ToString::to_string).collect(),
+        ),
+        (
+            "provisioning_runs_status",
+            provisioning::Status::ALL
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        ),
+        (
+            "quotas_name",
+            quotas::Name::ALL.iter().map(ToString::to_string).collect(),
         ),
         (
             "jobs_kind",

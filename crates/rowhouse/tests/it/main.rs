@@ -15,6 +15,7 @@ mod people;
 mod plans;
 mod pool;
 mod probe;
+mod provisioning;
 mod requests;
 mod resources;
 mod rights;
@@ -27,7 +28,7 @@ mod world;
 /// Each check is also a mutant's killer, found by its name.
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let files: [&[(&str, attacks::Check)]; 11] = [
+    let files: [&[(&str, attacks::Check)]; 12] = [
         attacks::a_wall::CHECKS,
         attacks::b_ways_around::CHECKS,
         attacks::c_context::CHECKS,
@@ -35,6 +36,7 @@ fn every_check_has_a_name_of_its_own() {
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
         mail::CHECKS,
+        provisioning::CHECKS,
         people::CHECKS,
         requests::CHECKS,
         rights::CHECKS,

@@ -1,4 +1,4 @@
-//! Requests that are done once (`idempotency.rs`, V5__requests.sql): an answer is for whoever asked, and for that request.
+//! Requests that are done once (`idempotency.rs`, `V5__requests.sql`): an answer is for whoever asked, and for that request.
 
 use std::time::Duration;
 

@@ -1,0 +1,243 @@
+//! Provisioning by API and command line, also when what does it is killed.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::callers::{Tenant, call, column, fresh_slug, get, number, operator, post, text, uuid};
+use crate::world::shared;
+
+const STEPS: [&str; 6] = [
+    "workspace",
+    "project",
+    "roles",
+    "quotas",
+    "storage",
+    "invitation",
+];
+
+fn provision(tenant: &Tenant, email: &str) -> crate::callers::Call {
+    post(&tenant.path("/provision"), &json!({ "admin_email": email })).by(operator())
+}
+
+/// As soon as it says that it is done.
+fn finished(tenant: &Tenant) -> Value {
+    let began = Instant::now();
+    loop {
+        let run = get(&tenant.path("/provision"))
+            .by(operator())
+            .gets(200)
+            .json();
+        if run["status"] == "done" {
+            return run;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{run}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn names(run: &Value, status: &str) -> Vec<String> {
+    let steps = run["steps"].as_array().unwrap();
+    steps
+        .iter()
+        .filter(|step| step["status"] == status)
+        .map(|step| text(&step["name"]))
+        .collect()
+}
+
+#[test]
+fn an_operator_sets_a_tenant_up_and_its_admin_gets_a_mail() {
+    let tenant = Tenant::founded();
+    get(&tenant.path("/provision"))
+        .by(operator())
+        .refused(404, "not-found");
+    let email = format!("admin@{}.example", tenant.slug);
+    let begun = provision(&tenant, &email).gets(202).json();
+    assert_eq!(begun["status"], "running");
+    assert_eq!(names(&begun, "pending"), STEPS);
+    let run = finished(&tenant);
+    assert_eq!(names(&run, "done"), STEPS);
+    assert_eq!(provision(&tenant, &email).gets(202).json(), run, "again");
+    provision(&tenant, "other@example.com").refused(409, "taken");
+
+    let queued = Instant::now();
+    let mail = loop {
+        let landed = get("/dev/mail").by(operator()).gets(200).json();
+        let items = landed["items"].as_array().unwrap().clone();
+        if let Some(mail) = items.into_iter().find(|item| item["to"] == *email) {
+            break mail;
+        }
+        assert!(queued.elapsed() < Duration::from_secs(20), "no mail");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let link = text(&mail["links"][0]);
+    assert!(link.starts_with(&format!("http://127.0.0.1:{}/", shared().port)));
+    // A tenant is not told, and does not begin it.
+    let (_, key) = tenant.key(&["read", "write"]);
+    for request in [
+        get(&tenant.path("/provision")),
+        post(&tenant.path("/provision"), &json!({ "admin_email": email })),
+    ] {
+        request.by(&key).refused(403, "not-permitted");
+    }
+}
+
+#[test]
+fn an_address_that_is_none_begins_nothing() {
+    let tenant = Tenant::founded();
+    let before = tenant.footprint();
+    for email in [
+        "",
+        "eve",
+        "eve@example.com\r\nBcc: all@example.com",
+        "Eve <eve@example.com>",
+        "a@b, c@d",
+    ] {
+        provision(&tenant, email).invalid("admin_email");
+    }
+    let path = tenant.path("/provision");
+    post(&path, &json!({})).by(operator()).gets(400);
+    post(
+        &path,
+        &json!({ "admin_email": "a@b.example", "role": "owner" }),
+    )
+    .by(operator())
+    .gets(400);
+    post(
+        "/api/v1/tenants/nowhere/provision",
+        &json!({ "admin_email": "a@b.example" }),
+    )
+    .by(operator())
+    .refused(404, "not-found");
+    assert_eq!(tenant.footprint(), before);
+}
+
+#[test]
+fn asked_ten_times_at_once_a_tenant_is_set_up_once() {
+    let tenant = Tenant::founded();
+    let email = format!("admin@{}.example", tenant.slug);
+    std::thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| provision(&tenant, &email).gets(202));
+        }
+    });
+    finished(&tenant);
+    let id = uuid(&tenant.id);
+    for (table, rows) in [
+        ("provisioning_runs", 1),
+        ("projects", 1),
+        ("workspaces", 1),
+        ("quotas", 5),
+        ("outbox", 1),
+        ("jobs where kind = 'provision' and true", 0),
+    ] {
+        let (table, more) = table.split_once(" where ").unwrap_or((table, "true"));
+        let found = number(&format!(
+            "select count(*) from rowhouse.{table} where {more} and tenant_id = '{id}'"
+        ));
+        assert_eq!(found, rows, "{table}");
+    }
+}
+
+#[test]
+fn a_suspended_tenant_is_set_up_when_it_is_opened_again() {
+    let tenant = Tenant::founded();
+    call("POST", &tenant.path("/suspend"))
+        .by(operator())
+        .gets(200);
+    provision(&tenant, "admin@example.com").gets(202);
+    std::thread::sleep(Duration::from_secs(2));
+    let run = get(&tenant.path("/provision"))
+        .by(operator())
+        .gets(200)
+        .json();
+    assert_eq!(names(&run, "pending"), STEPS, "it is closed");
+    call("POST", &tenant.path("/resume"))
+        .by(operator())
+        .gets(200);
+    finished(&tenant);
+}
+
+#[test]
+fn the_command_line_sets_up_one_many_and_a_users_own() {
+    let house = shared();
+    let one = fresh_slug();
+    let made = house.ok(&[
+        "tenants",
+        "provision",
+        &one,
+        "--admin",
+        "admin@example.com",
+        "--json",
+    ]);
+    let made: Value = serde_json::from_str(&made).unwrap();
+    assert_eq!(names(&made, "done"), STEPS);
+    assert!(text(&made["tenant"]).starts_with("ten_"));
+
+    let many = |extra: &[&str]| -> Value {
+        let mut arguments = vec!["tenants", "provision", "--json"];
+        arguments.extend(extra);
+        serde_json::from_str(&house.ok(&arguments)).unwrap()
+    };
+    let prefix = fresh_slug();
+    let numbered = [
+        "--count",
+        "30",
+        "--prefix",
+        &prefix,
+        "--admin",
+        "admin+{slug}@example.com",
+    ];
+    let first = many(&numbered);
+    assert_eq!(
+        (&first["founded"], &first["found"]),
+        (&json!(30), &json!(0))
+    );
+    let again = many(&numbered);
+    assert_eq!(
+        (&again["founded"], &again["found"]),
+        (&json!(0), &json!(30))
+    );
+    let mails = column(&format!(
+        "select count(*)::text from rowhouse.outbox where recipient like 'admin+{prefix}-000__@example.com'"
+    ));
+    assert_eq!(mails, ["30"]);
+
+    let (a, b) = (fresh_slug(), fresh_slug());
+    let list = house.folder.path().join("list");
+    std::fs::write(
+        &list,
+        format!("# ours\n{a}, admin@{a}.example, Acme, Inc.\n\n{b}\n-bad-\n"),
+    )
+    .unwrap();
+    let ran = house.run(&[
+        "tenants",
+        "provision",
+        "--file",
+        list.to_str().unwrap(),
+        "--json",
+    ]);
+    assert_eq!(ran.code, 1);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(report["founded"], 2);
+    assert_eq!(report["failed"][0]["slug"], "-bad-");
+    assert_eq!(report["failed"][0]["code"], "invalid");
+    let name = column(&format!(
+        "select name from rowhouse.tenants where slug = '{a}'"
+    ));
+    assert_eq!(name, ["Acme, Inc."]);
+
+    let own = house.ok(&["tenants", "provision", "--personal", "editor@example.com"]);
+    assert_eq!(
+        own,
+        house.ok(&["tenants", "provision", "--personal", "editor@example.com"])
+    );
+    assert!(own.contains("usr-"), "{own}");
+    for wrong in [
+        &["tenants", "provision"][..],
+        &["tenants", "provision", "x", "--count", "3"],
+        &["tenants", "provision", "--count", "0"],
+    ] {
+        assert_eq!(house.run(wrong).code, 2, "{wrong:?}");
+    }
+}
