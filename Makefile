@@ -49,9 +49,10 @@ test.18: ## Run every test against PostgreSQL 18
 mutants: ## Take the wall down piece by piece and see that a test notices each time
 	$(ON_SYSTEM_SERVER) $(CARGO) test --locked -p rowhouse --test mutants -- --ignored
 
-# Nothing else should run beside it. ONLY=latency, cpu, tenants, lists or enter measures that part and writes no file.
+# Nothing else should run beside it. ONLY=latency, cpu, tenants, lists, enter or api measures that part and writes no file.
 .PHONY: bench
 bench: ## Measure what the wall costs beside its alternatives (writes bench/RESULTS.md)
+	$(CARGO) build --release --locked -p rowhouse-server
 	$(ON_SYSTEM_SERVER) $(CARGO) run --release --locked -p rowhouse-bench -- $(ONLY)
 
 .PHONY: fmt

@@ -4,6 +4,7 @@
 //! figures of the same hour on the same machine. What is compared runs interleaved, in many short rounds. A whole run
 //! also writes `bench/RESULTS.md`. Nothing here is a test: a slow machine fails nothing.
 
+mod api;
 mod cpu;
 mod enter;
 mod forwarder;
@@ -22,11 +23,14 @@ use world::{Result, Server};
 
 /// A run that takes longer has gone wrong. More tenants than the default take longer to found, and get more.
 const BOUND: Duration = Duration::from_mins(10);
-const PARTS: [&str; 5] = ["latency", "cpu", "tenants", "lists", "enter"];
+const PARTS: [&str; 6] = ["latency", "cpu", "tenants", "lists", "enter", "api"];
 
 #[tokio::main]
 async fn main() -> Result {
     let only = std::env::args().nth(1).filter(|part| !part.is_empty());
+    if only.as_deref() == Some(api::PLAIN) {
+        return api::plain().await;
+    }
     if let Some(part) = &only
         && !PARTS.contains(&part.as_str())
     {
@@ -68,6 +72,7 @@ async fn measure(server: &Server, name: &str) -> Result<Part> {
         "cpu" => cpu::measure(server).await,
         "tenants" => tenants::measure(server).await,
         "lists" => lists::measure(server).await,
-        _ => enter::measure(server).await,
+        "enter" => enter::measure(server).await,
+        _ => api::measure(server).await,
     }
 }

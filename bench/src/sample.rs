@@ -68,6 +68,46 @@ pub fn cpu_of(pid: i32) -> Result<f64> {
     Ok(nanoseconds / 1e3)
 }
 
+/// The same of all threads of these processes.
+pub fn cpu_of_all(processes: &[i32]) -> Result<f64> {
+    let mut all = 0.0;
+    for process in processes {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else {
+            continue; // it has ended
+        };
+        for thread in threads {
+            let name = thread?.file_name();
+            all += cpu_of(name.to_str().unwrap_or_default().parse()?)?;
+        }
+    }
+    Ok(all)
+}
+
+/// A process and its children.
+pub fn family_of(parent: i32) -> Result<Vec<i32>> {
+    let mut family = vec![parent];
+    for entry in std::fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        // `pid (name) state parent ..`; one that has ended meanwhile is none.
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let parent_of = stat
+            .rsplit(") ")
+            .next()
+            .and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+        if parent_of == Some(parent) {
+            family.push(pid);
+        }
+    }
+    Ok(family)
+}
+
 /// CPU of a server process over `count` transactions, for each of them, in microseconds.
 pub async fn cpu_each(pid: i32, count: u32, work: impl Future<Output = Result>) -> Result<f64> {
     settle().await;

@@ -66,6 +66,13 @@ impl Server {
         self.embedded.port()
     }
 
+    /// The process that all its others are children of.
+    pub fn postmaster(&self) -> Result<i32> {
+        let file = self.folder.path().join("data/postgres/postmaster.pid");
+        let text = std::fs::read_to_string(file)?;
+        Ok(text.lines().next().unwrap_or_default().trim().parse()?)
+    }
+
     /// What the server says of itself, and its date.
     pub async fn says(&self) -> Result<(String, String)> {
         let postgres = connect(&self.embedded.superuser_url()).await?;
@@ -110,6 +117,10 @@ pub struct Database {
 impl Database {
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    pub fn superuser_url(&self) -> &str {
+        &self.superuser
     }
 
     pub async fn superuser(&self) -> Result<Client> {
