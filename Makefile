@@ -46,8 +46,9 @@ test.18: ## Run every test against PostgreSQL 18
 
 # That a test is green says little until it was seen to turn red.
 .PHONY: mutants
-mutants: ## Take the wall down piece by piece and see that a test notices each time
+mutants: ## Take the wall down piece by piece, and doctor's rules too, and see that a test notices
 	$(ON_SYSTEM_SERVER) $(CARGO) test --locked -p rowhouse --test mutants -- --ignored
+	$(ON_SYSTEM_SERVER) $(CARGO) test --locked -p rowhouse --test it doctor::mutants -- --ignored
 
 # Nothing else should run beside it. ONLY=latency, cpu, tenants, lists, enter or api measures that part and writes no file.
 .PHONY: bench
