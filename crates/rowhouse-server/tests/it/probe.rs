@@ -39,11 +39,11 @@ fn a_seeded_database_holds_and_a_hole_is_exit_code_1() {
 
     sql(
         &owner(&house),
-        "drop policy tenant_floor on rowhouse.resources",
+        "drop policy tenant_floor on rowhouse.resource_acl",
     );
-    let leak = answer(&house, &["--table", "rowhouse.resources"], 1);
+    let leak = answer(&house, &["--table", "rowhouse.resource_acl"], 1);
     assert_eq!(leak["verdict"], "leak");
-    assert_eq!(leak["leaked"][0]["relation"], "rowhouse.resources");
+    assert_eq!(leak["leaked"][0]["relation"], "rowhouse.resource_acl");
     let past = answer(&house, &["--history"], 0);
     // A part of the tables is no probe of the wall: it is not in the history.
     assert_eq!(past.as_array().unwrap().len(), 3);

@@ -90,14 +90,21 @@ fn a_foreign_tenant_and_a_missing_one_take_the_same_statements() {
     assert_ne!(own, foreign);
 }
 
-/// What the server logged of its statements meanwhile, without their parameters.
+/// What the server logged meanwhile of the statements of the connection that entered a tenant, without their parameters. On
+/// others the worker looks for work.
 fn counted(work: impl Fn() -> Answer) -> (Answer, Vec<String>) {
     let from = settled();
     let answer = work();
     settled();
     let log = std::fs::read_to_string(log()).unwrap();
+    let process = |line: &str| Some(line.split_once('[')?.1.split_once(']')?.0.to_owned());
+    let entered = log[from..]
+        .lines()
+        .find(|line| line.contains("rowhouse.enter($1)"))
+        .and_then(process);
     let statements = log[from..]
         .lines()
+        .filter(|line| process(line) == entered)
         .filter_map(|line| line.split_once("LOG:  "))
         .map(|(_, what)| what.to_owned())
         .filter(|what| what.starts_with("execute ") || what.starts_with("statement: "))

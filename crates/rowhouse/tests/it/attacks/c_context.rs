@@ -538,6 +538,8 @@ pub async fn c05_nothing_seals_what_a_caller_hands_over(world: &World) {
             "rowhouse.may_use_workspace(uuid)",
             "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid,text,text)",
             "rowhouse.end_session(uuid)",
+            "rowhouse.audit_digest(rowhouse.audit_log)",
+            "rowhouse.audit_chain(bigint,bytea,bytea)",
         ],
     )
     .await;

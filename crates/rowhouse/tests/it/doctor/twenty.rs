@@ -122,6 +122,7 @@ async fn of_twenty_changes_to_our_schema_doctor_sees_those_that_the_page_says() 
         let serious: Vec<&str> = found
             .iter()
             .filter(|one| one.level != Level::Info)
+            .filter(|one| !one.object.starts_with("role world_")) // of a test that runs beside
             .map(|one| one.rule.as_str())
             .collect();
         let line = match sees {

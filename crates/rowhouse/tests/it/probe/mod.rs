@@ -4,7 +4,7 @@ mod foreign;
 mod mutations;
 mod safety;
 
-use rowhouse::tables::probe::{self, Attempt, Options, Report, Verdict};
+use rowhouse::tables::probe::{self, Attempt, Options, Relation, Report, Verdict};
 use rowhouse::tables::{Assign, Protect};
 
 use crate::chinook::protected_chinook;
@@ -50,6 +50,16 @@ fn untried(report: &Report, relation: &str) -> Vec<String> {
         .collect()
 }
 
+/// The login has no right to it at all.
+fn is_out_of_reach(report: &Report, relation: &Relation) -> bool {
+    relation.attempts == 0
+        && report
+            .untried
+            .iter()
+            .filter(|untried| untried.relation == relation.relation)
+            .all(|untried| untried.reason.starts_with("the login has no right"))
+}
+
 #[tokio::test]
 async fn our_own_schema_holds() {
     let world = World::new().await;
@@ -60,7 +70,7 @@ async fn our_own_schema_holds() {
     for relation in &report.relations {
         let walled = ["admin", "content"].contains(&relation.class.as_str());
         assert!(
-            !walled || relation.verdict == Verdict::Held,
+            !walled || relation.verdict == Verdict::Held || is_out_of_reach(&report, relation),
             "{relation:?} {:?}",
             report.untried
         );
@@ -99,7 +109,7 @@ async fn chinook_behind_the_wall_holds() {
         assert!(reasons.is_empty(), "{reasons:?}");
     }
     // The catalogue of records is everybody's to read, and nobody's to write.
-    let shared = |relation: &&probe::Relation| relation.class == "shared";
+    let shared = |relation: &&Relation| relation.class == "shared";
     assert_eq!(report.relations.iter().filter(shared).count(), 8);
     for relation in report.relations.iter().filter(shared) {
         assert_eq!(

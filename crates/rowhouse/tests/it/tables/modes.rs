@@ -144,7 +144,8 @@ async fn every_table_of_ours_goes_through_all_modes_and_back() {
         let table = format!("{}.{}", managed.schema, managed.table);
         let reads = format!("select has_any_column_privilege('{table}', 'select')");
         let reads: bool = app.query_one(&reads, &[]).await.unwrap().get(0);
-        assert_eq!(reads, managed.table != "outbox", "{table}");
+        let for_nobody_inside = ["outbox", "provisioning_runs"].contains(&managed.table.as_str());
+        assert_eq!(reads, !for_nobody_inside, "{table}");
         if reads {
             walk(&world, &app, &table).await;
         }
@@ -181,6 +182,9 @@ async fn fill(world: &World) {
                  insert into rowhouse.sessions (tenant_id, id, user_id, digest, expires_at)
                  values ('{t}', gen_random_uuid(), '{u}', sha256('{t}'), now());
                  select rowhouse.invite(gen_random_uuid(), 'somebody@example.com', 'member', now(), gen_random_uuid(), 's', 't');
+                 insert into rowhouse.audit_seals (tenant_id, number, rows, digest) values ('{t}', 1, 1, sha256('{t}'));
+                 insert into rowhouse.quotas (tenant_id, name, amount) values ('{t}', 'keys', 1);
+                 insert into rowhouse.tenant_configs (tenant_id, key, value) values ('{t}', 'storage.prefix', '1');
                  insert into rowhouse.idempotency_keys (tenant_id, principal_id, key, request) values ('{t}', '{u}', 'key', sha256('{t}'));
                  commit",
                 t = tenant.id.uuid(),
