@@ -48,6 +48,7 @@ pub struct Settings {
     pub mail_timeout: u32,
     pub mail_retry: u32,
     pub mail_attempts: i32,
+    pub audit_seal_every: u64,
     pub probe_every: u64,
 }
 

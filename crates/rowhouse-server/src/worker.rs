@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use rowhouse::jobs::{self, Kind};
-use rowhouse::{Operator, Result, Rowhouse, mail, provisioning};
+use rowhouse::{Operator, Result, Rowhouse, audit, mail, provisioning};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -40,6 +40,10 @@ impl Worker {
         tasks.spawn(until(stopping.clone(), move || {
             completion.clone().go_on_with_one()
         }));
+        if settings.audit_seal_every > 0 {
+            let every = Duration::from_secs(settings.audit_seal_every);
+            tasks.spawn(seal_trails(house.clone(), every, stopping.clone()));
+        }
         if let Some(mailer) = mailer {
             let post = Post {
                 house: house.clone(),
@@ -63,6 +67,21 @@ impl Worker {
         let finish = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(grace, finish).await.is_err() {
             tracing::warn!("a mail was still under way at the end");
+        }
+    }
+}
+
+/// Chains what came into the tenants' trails meanwhile.
+async fn seal_trails(house: Rowhouse, every: Duration, mut stopping: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        match audit::seal_everywhere(&house).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "trails sealed"),
+            Err(error) => tracing::warn!(%error, "the trails could not be sealed"),
         }
     }
 }

@@ -10,10 +10,11 @@ use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{self, AuditId, PrincipalId, ProjectId, ResourceId, TenantId, WorkspaceId};
-use crate::select::Select;
-use crate::tx::{TenantTx, Transaction};
+use crate::select::{LONGEST_PAGE, Select};
+use crate::tenants;
+use crate::tx::{Rowhouse, TenantTx, Transaction};
 
 /// What happened, to what. Build it with [`Event::new`] and the `on_` functions.
 #[derive(Clone, Debug, Default)]
@@ -166,6 +167,40 @@ pub async fn seal(tx: &mut TenantTx) -> Result<i32> {
         .one("select rowhouse.seal_audit($1)", &[&BATCH])
         .await?
         .get(0))
+}
+
+/// Seals the trails of all tenants, one after the other, each batch in a transaction of its own. How many rows were sealed.
+pub async fn seal_everywhere(house: &Rowhouse) -> Result<i64> {
+    let mut sealed = 0;
+    let mut filter = tenants::Filter::default();
+    loop {
+        let mut tx = house.begin_platform().await?;
+        let page = tenants::list(&mut tx, &filter, LONGEST_PAGE).await?;
+        tx.commit().await?;
+        for tenant in &page {
+            sealed += match seal_all_of(house, tenant.id).await {
+                Err(Error::NotPlacedHere) => 0,
+                rows => rows?,
+            };
+        }
+        let Some(last) = page.last() else {
+            return Ok(sealed);
+        };
+        filter.after = Some((last.created_at, last.id));
+    }
+}
+
+async fn seal_all_of(house: &Rowhouse, tenant: TenantId) -> Result<i64> {
+    let mut sealed = 0;
+    loop {
+        let mut tx = house.begin_system(tenant).await?;
+        let rows = seal(&mut tx).await?;
+        tx.commit().await?;
+        sealed += i64::from(rows);
+        if rows < BATCH {
+            return Ok(sealed);
+        }
+    }
 }
 
 /// What a look over the chain found.

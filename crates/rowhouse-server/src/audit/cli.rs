@@ -28,6 +28,8 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=i64::from(LONGEST_PAGE)))]
         limit: u16,
     },
+    /// Seal the trails of all tenants now; a running service does it by itself
+    Seal,
     /// Go over the chain of seals: exit code 1 when a row was changed, removed or slipped in
     Verify {
         /// Slug or id of the tenant
@@ -71,6 +73,12 @@ impl Command {
                             ]
                         }),
                     )
+                })?;
+            }
+            Self::Seal => {
+                let sealed = audit::seal_everywhere(&house).await?;
+                out.show(&serde_json::json!({ "sealed": sealed }), |_| {
+                    format!("{sealed} rows sealed")
                 })?;
             }
             Self::Verify { tenant } => {

@@ -1,6 +1,6 @@
 //! The command line: what it answers, and what it says when it is used the wrong way.
 
-use crate::world::{rowhouse, shared};
+use crate::world::{House, rowhouse, shared};
 
 #[test]
 fn seeding_again_changes_nothing_and_counts_are_as_told() {
@@ -244,4 +244,56 @@ fn the_tour_holds_and_leaves_nothing_behind() {
         .to_owned();
     let left = "select (select count(*) from pg_database where datname like '%tour%') + (select count(*) from pg_roles where rolname like '%tour%')";
     assert_eq!(crate::world::count(&owner, left), 0);
+}
+
+/// In a house of its own: sealing changes the trails of all tenants.
+#[test]
+fn the_trail_is_sealed_gone_over_and_exported() {
+    let house = House::up();
+    let verify = |code: i32| -> serde_json::Value {
+        let ran = house.run(&["audit", "verify", "--tenant", "acme", "--json"]);
+        assert_eq!(ran.code, code, "{} {}", ran.stdout, ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let before = verify(0);
+    assert_eq!(before["sealed"], 0);
+    assert!(before["unsealed"].as_i64().unwrap() > 0);
+    assert!(house.ok(&["audit", "seal"]).ends_with(" rows sealed"));
+    let sealed = verify(0);
+    assert_eq!(
+        (&sealed["whole"], &sealed["unsealed"]),
+        (&true.into(), &0.into())
+    );
+    assert_eq!(sealed["sealed"], before["unsealed"]);
+
+    let events = house.ok(&["audit", "export", "--tenant", "acme"]);
+    assert_eq!(
+        Some(events.lines().count() as u64),
+        sealed["sealed"].as_u64()
+    );
+    for line in events.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event["class_uid"], 3004);
+        let activity = event["activity_id"].as_u64().unwrap();
+        assert_eq!(event["type_uid"], 300_400 + activity);
+        assert!(
+            event["time"].is_i64() && event["entity"]["type"].is_string(),
+            "{event}"
+        );
+    }
+
+    let owner = house.connection()["database"]["owner"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    crate::world::sql(
+        &owner,
+        "update rowhouse.audit_log set detail = '{\"changed\": true}'
+         where id = (select a.id from rowhouse.audit_log a join rowhouse.tenants t on t.id = a.tenant_id where t.slug = 'acme' limit 1)",
+    );
+    let broken = verify(1);
+    assert_eq!(
+        (&broken["whole"], &broken["broken"]),
+        (&false.into(), &serde_json::json!([1]))
+    );
 }

@@ -15,6 +15,7 @@ checks![
     a_seal_that_was_made_anew_is_found,
     the_trail_is_sealed_by_the_platform_only,
     two_at_once_seal_each_row_once,
+    each_tenant_has_its_own_chain,
 ];
 
 async fn inside(world: &World) -> TenantTx {
@@ -182,4 +183,19 @@ pub async fn two_at_once_seal_each_row_once(world: &World) {
     let found = verify(world).await;
     assert!(found.whole, "HOLE: {found:?}");
     assert_eq!((found.sealed, found.unsealed), (sealed, 0));
+}
+
+pub async fn each_tenant_has_its_own_chain(world: &World) {
+    happen(world, 3).await;
+    assert!(audit::seal_everywhere(&world.house).await.unwrap() >= 3);
+    assert_eq!(audit::seal_everywhere(&world.house).await.unwrap(), 0);
+    for tenant in [&world.alpha, &world.beta] {
+        let mut tx = world.house.begin(&tenant.context()).await.unwrap();
+        let found = audit::verify(&mut tx).await.unwrap();
+        assert!(
+            found.whole && found.seals == 1 && found.unsealed == 0,
+            "HOLE: {}: {found:?}",
+            tenant.slug
+        );
+    }
 }

@@ -529,17 +529,17 @@ pub async fn c05_nothing_seals_what_a_caller_hands_over(world: &World) {
         "select p.oid::regprocedure from pg_proc p
          where p.pronamespace in ('rowhouse'::regnamespace, 'rowhouse_private'::regnamespace)
            and has_function_privilege(p.oid, 'execute') and has_schema_privilege(p.pronamespace, 'usage') and p.pronargs > 0
-         order by 1::text",
+         order by p.oid::regprocedure::text collate \"C\"",
         &[
+            "rowhouse.audit_chain(bigint,bytea,bytea)",
+            "rowhouse.audit_digest(rowhouse.audit_log)",
+            "rowhouse.end_session(uuid)",
             "rowhouse.enter(bytea)",
-            "rowhouse.residue(bigint)",
+            "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid,text,text)",
             "rowhouse.locate(text,bytea)",
             "rowhouse.may_share(uuid)",
             "rowhouse.may_use_workspace(uuid)",
-            "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid,text,text)",
-            "rowhouse.end_session(uuid)",
-            "rowhouse.audit_digest(rowhouse.audit_log)",
-            "rowhouse.audit_chain(bigint,bytea,bytea)",
+            "rowhouse.residue(bigint)",
         ],
     )
     .await;
