@@ -27,7 +27,6 @@ pub struct Explain {
     /// What is done.
     action: Action,
     /// With which resource.
-    #[schema(inline)]
     resource: ResourceId,
 }
 
@@ -113,7 +112,6 @@ pub struct ResourceName {
     /// `resource`.
     r#type: String,
     /// Its id.
-    #[schema(inline)]
     id: ResourceId,
     /// Not looked at.
     #[serde(default, rename = "properties")]
