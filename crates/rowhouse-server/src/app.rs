@@ -20,6 +20,7 @@ use crate::config::Settings;
 use crate::error::Problem;
 use crate::mail::api::Landing;
 use crate::mail::mailer::Mailer;
+use crate::refusals::{self, Refusals};
 use crate::worker::Worker;
 use crate::{router, sockets};
 
@@ -78,6 +79,10 @@ fn service(house: Rowhouse, settings: &Settings, landing: Landing) -> Router {
     };
     router::routes()
         .with_state(house)
+        .layer(middleware::from_fn_with_state(
+            Refusals::default(),
+            refusals::note,
+        ))
         .layer(Extension(settings.public_url()))
         .layer(Extension(landing))
         .layer(RequestBodyLimitLayer::new(settings.body_limit))

@@ -12,7 +12,7 @@
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use rowhouse::ids::TenantId;
+use rowhouse::ids::{PrincipalId, TenantId};
 use rowhouse::sessions::{MadeSession, RequestContext};
 use rowhouse::{
     Context, Error, PlatformTx, Rowhouse, TenantTx, Ticket, keys, operators, sessions, tenants,
@@ -22,8 +22,10 @@ use uuid::Uuid;
 use crate::app::RequestId;
 use crate::error::Problem;
 use crate::input::parameters;
+use crate::refusals::{Known, Witness};
 
 /// Whoever runs the platform, by an operator's token (`op_..`).
+#[derive(Clone)]
 pub struct Operator {
     house: Rowhouse,
     operator: rowhouse::Operator,
@@ -31,8 +33,8 @@ pub struct Operator {
 
 impl Operator {
     /// A transaction of the registry.
-    pub async fn begin(&self) -> Result<PlatformTx, Problem> {
-        Ok(self.house.begin_platform_as(self.operator.clone()).await?)
+    pub async fn begin(&self) -> rowhouse::Result<PlatformTx> {
+        self.house.begin_platform_as(self.operator.clone()).await
     }
 
     /// A transaction inside a tenant, as the platform: its administration, and its row in the registry.
@@ -44,12 +46,14 @@ impl Operator {
 }
 
 /// Whoever holds a ticket (`\x..`), a session (`ses_..`) or an API key (`tk_..`): a caller inside one tenant.
+#[derive(Clone)]
 pub struct Caller {
     house: Rowhouse,
     request: RequestId,
     credential: Credential,
 }
 
+#[derive(Clone)]
 enum Credential {
     Ticket(Ticket),
     /// Of a session or a key.
@@ -86,17 +90,19 @@ impl Caller {
         Ok(tx.with_request_id(&self.request.0))
     }
 
-    fn tenant(&self) -> TenantId {
+    /// The tenant that the caller is inside of, as the credential says.
+    pub fn tenant(&self) -> TenantId {
         match &self.credential {
             Credential::Ticket(ticket) => ticket.claimed_tenant(),
             Credential::Known(context) => context.tenant_id(),
         }
     }
 
-    fn principal(&self) -> Uuid {
+    /// Who the caller is there, as the credential says.
+    pub fn principal(&self) -> PrincipalId {
         match &self.credential {
-            Credential::Ticket(ticket) => ticket.claimed_principal().uuid(),
-            Credential::Known(context) => context.principal_id().uuid(),
+            Credential::Ticket(ticket) => ticket.claimed_principal(),
+            Credential::Known(context) => context.principal_id(),
         }
     }
 
@@ -118,18 +124,18 @@ impl Caller {
         tx.commit().await
     }
 
-    /// Refuses a path that names another tenant.
-    async fn stays_at_home(&self, tenant: &str) -> Result<(), Problem> {
+    /// Whether the path names the caller's own tenant. Only to who holds a good credential it is said that it does not.
+    async fn is_at_home_in(&self, tenant: &str) -> rowhouse::Result<bool> {
         let named = match tenant.parse() {
             Ok(id) => Some(id),
             Err(_) => self.house.leads_to(tenant).await?,
         };
         if named == Some(self.tenant()) {
             tracing::Span::current().record("tenant_id", tracing::field::display(self.tenant()));
-            Ok(())
+            Ok(true)
         } else {
             self.verify().await?;
-            Err(Problem::no_such_tenant())
+            Ok(false)
         }
     }
 }
@@ -197,7 +203,7 @@ impl Asker for Operator {
 
 impl Asker for Caller {
     fn identity(&self) -> Vec<u8> {
-        [self.tenant().uuid(), self.principal()]
+        [self.tenant().uuid(), self.principal().uuid()]
             .iter()
             .flat_map(|id| *id.as_bytes())
             .collect()
@@ -253,7 +259,10 @@ where
             // Somebody's ticket or key opens no operator's door, whatever it is good for, and in whatever state its tenant is.
             let caller = Caller::holding(token, &house, RequestId::of(parts)).await?;
             return Err(match caller.verify().await {
-                Ok(()) | Err(Error::TenantNotActive) => Problem::operators_only(),
+                Ok(()) | Err(Error::TenantNotActive) => {
+                    Witness::saw(parts, Known::Caller(caller));
+                    Problem::operators_only()
+                }
                 Err(refused) => refused.into(),
             });
         }
@@ -262,10 +271,12 @@ where
         tx.commit().await?;
         let operator = operator.ok_or_else(Problem::unauthorized)?;
         let request = RequestId::of(parts);
-        Ok(Self {
+        let operator = Self {
             house,
             operator: operator.with_request_id(request.0),
-        })
+        };
+        Witness::saw(parts, Known::Operator(operator.clone()));
+        Ok(operator)
     }
 }
 
@@ -285,8 +296,12 @@ where
         if !caller.is_known().await? {
             caller.verify().await?;
         }
-        if let Some(tenant) = tenant_of(parts, state).await? {
-            caller.stays_at_home(&tenant).await?;
+        Witness::saw(parts, Known::Caller(caller.clone()));
+        if let Some(tenant) = tenant_of(parts, state).await?
+            && !caller.is_at_home_in(&tenant).await?
+        {
+            Witness::strays(parts);
+            return Err(Problem::no_such_tenant());
         }
         Ok(caller)
     }
@@ -326,15 +341,22 @@ where
                 return Err(Error::SupportAccessRequired.into());
             }
             // Somebody's key or ticket is no person, whatever else it is good for.
-            Caller::holding(token, &Rowhouse::from_ref(state), RequestId::of(parts))
-                .await?
-                .verify()
-                .await?;
+            let house = Rowhouse::from_ref(state);
+            let caller = Caller::holding(token, &house, RequestId::of(parts)).await?;
+            caller.verify().await?;
+            Witness::saw(parts, Known::Caller(caller));
             return Err(Error::NotPermitted("only a session may do this".into()).into());
         }
         let house = Rowhouse::from_ref(state);
         let context = sessions::authenticate(&house, token).await?;
-        let context = context.with_request_id(RequestId::of(parts).0);
+        let request = RequestId::of(parts);
+        let context = context.with_request_id(request.0.clone());
+        let caller = Caller {
+            house: house.clone(),
+            request,
+            credential: Credential::Known(context.clone()),
+        };
+        Witness::saw(parts, Known::Caller(caller));
         Ok(Self { house, context })
     }
 }

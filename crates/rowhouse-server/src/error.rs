@@ -79,6 +79,10 @@ pub const REFUSALS: &[Refusal] = &[
     ),
 ];
 
+/// The `code` of an answer that is a refusal, for what stands around the handlers.
+#[derive(Clone, Copy)]
+pub struct Code(pub &'static str);
+
 /// An answer that is a refusal.
 #[derive(Debug)]
 pub struct Problem {
@@ -269,6 +273,7 @@ impl IntoResponse for Problem {
             rule,
         };
         let mut response = (self.status, Json(body)).into_response();
+        response.extensions_mut().insert(Code(self.code));
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

@@ -33,6 +33,7 @@ mod ping;
 mod probe;
 mod projects;
 mod provisioning;
+mod refusals;
 mod resources;
 mod router;
 mod seed;

@@ -70,6 +70,11 @@ impl Event {
     pub fn with_detail(self, detail: Value) -> Self {
         Self { detail, ..self }
     }
+
+    /// What [`Event::with_detail`] was given.
+    pub fn detail(&self) -> &Value {
+        &self.detail
+    }
 }
 
 /// A row of the trail.
@@ -130,8 +135,8 @@ pub async fn record(tx: &mut TenantTx, mut event: Event) -> Result<()> {
     Ok(())
 }
 
-/// Writes a row of the platform's own trail. Table `rowhouse.platform_audit`.
-pub(crate) async fn act(
+/// Writes a row of the platform's own trail, where it is an operator who acts. Table `rowhouse.platform_audit`.
+pub async fn act(
     tx: &mut impl Transaction,
     action: &'static str,
     tenant: Option<TenantId>,

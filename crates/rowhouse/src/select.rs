@@ -13,8 +13,8 @@ use crate::tx::Transaction;
 /// The most rows of a page.
 pub const LONGEST_PAGE: u16 = 200;
 /// What is asked of the database: the first that is long enough. The planner has to see a number, and a statement for each
-/// would be two hundred of them.
-const LENGTHS: [u16; 4] = [20, 50, 100, LONGEST_PAGE];
+/// would be two hundred of them. Who wants to know whether there is a next page asks for one row more than it shows.
+const LENGTHS: [u16; 4] = [21, 51, 101, LONGEST_PAGE];
 
 pub(crate) type Param<'a> = &'a (dyn ToSql + Sync);
 

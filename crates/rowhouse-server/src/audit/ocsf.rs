@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 const ENTITY_MANAGEMENT: u32 = 3004;
 const OTHER: u32 = 99;
+const SUCCESS: u32 = 1;
+const FAILURE: u32 = 2;
 
 /// One event. No personal data: ids only.
 pub fn event(tenant: TenantId, entry: &Entry) -> Value {
@@ -17,6 +19,7 @@ pub fn event(tenant: TenantId, entry: &Entry) -> Value {
         "delete" | "remove" | "revoke" => 4,
         _ => OTHER,
     };
+    let refused = verb == "refuse";
     let mut event = json!({
         "class_uid": ENTITY_MANAGEMENT,
         "class_name": "Entity Management",
@@ -26,7 +29,7 @@ pub fn event(tenant: TenantId, entry: &Entry) -> Value {
         "activity_name": verb,
         "type_uid": ENTITY_MANAGEMENT * 100 + activity,
         "severity_id": 1,
-        "status_id": 1,
+        "status_id": if refused { FAILURE } else { SUCCESS },
         "time": entry.created_at.as_millisecond(),
         "metadata": {
             "version": "1.3.0",
@@ -43,6 +46,9 @@ pub fn event(tenant: TenantId, entry: &Entry) -> Value {
             "detail": entry.detail,
         },
     });
+    if refused {
+        event["status_code"] = entry.detail["code"].clone();
+    }
     if let Some(request) = &entry.request_id {
         event["metadata"]["correlation_uid"] = json!(request);
     }

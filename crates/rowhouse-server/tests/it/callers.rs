@@ -279,9 +279,13 @@ impl Tenant {
         let query: Vec<String> = parts
             .iter()
             .map(|(table, column)| {
+                let but = match *table {
+                    "audit_log" | "platform_audit" => "and action <> 'access.refuse'",
+                    _ => "",
+                };
                 format!(
                     "select '{table} ' || count(*) || ' ' || coalesce(md5(string_agg(t::text, ',' order by t::text)), '')
-                     from rowhouse.{table} t where {column} = '{id}'"
+                     from rowhouse.{table} t where {column} = '{id}' {but}"
                 )
             })
             .collect();

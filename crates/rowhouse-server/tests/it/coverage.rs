@@ -112,7 +112,7 @@ fn each_example_is_answered_as_documented() {
 }
 
 #[test]
-fn each_change_leaves_one_row_in_its_trails_and_a_refused_one_none() {
+fn each_change_leaves_one_row_in_its_trails_and_a_refused_one_that_it_was_refused() {
     nothing_was_found(Probe::Trail);
 }
 
@@ -336,12 +336,21 @@ impl Stage {
         }
         if operation.takes("caller") {
             if operation.changes() {
-                let reader = self.reader.clone();
-                let answer = ask(&here).by(&reader).send();
+                let (reader, refused) = (self.reader.clone(), format!("{prefix}-reader"));
+                let asked = request(operation, &here, subject).header("x-request-id", &refused);
+                let answer = asked.by(&reader).send();
                 if answer.status != 403
                     || !["read-only", "not-permitted"].contains(&answer.code().as_str())
                 {
                     self.found(Probe::Reader, operation, &format!("{answer:?}"));
+                }
+                let told = refusals_of(&refused);
+                if told != [format!("{} {}", uuid(&self.home.id), answer.code())] {
+                    self.found(
+                        Probe::Trail,
+                        operation,
+                        &format!("the refusal left {told:?}"),
+                    );
                 }
             }
         } else {
@@ -656,17 +665,26 @@ fn fresh_request() -> String {
     format!("coverage-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// What a request left in the tenants' trails (tenant, object, workspace and resource of each row), and how many rows in the
+/// What a request changed, by the tenants' trails (tenant, object, workspace and resource of each row), and how many rows in the
 /// platform's.
 fn rows_of(request_id: &str) -> (Vec<String>, i64) {
     let inside = column(&format!(
         "select concat_ws(' ', tenant_id, object_id, coalesce(workspace_id::text, '-'), coalesce(resource_id::text, '-'))
-         from rowhouse.audit_log where request_id = '{request_id}'"
+         from rowhouse.audit_log where request_id = '{request_id}' and action <> 'access.refuse'"
     ));
     let platform = number(&format!(
-        "select count(*) from rowhouse.platform_audit where request_id = '{request_id}' and tenant_id is not null"
+        "select count(*) from rowhouse.platform_audit
+         where request_id = '{request_id}' and tenant_id is not null and action <> 'access.refuse'"
     ));
     (inside, platform)
+}
+
+/// What is told of a refused request in the tenants' trails: tenant and code of each row.
+fn refusals_of(request_id: &str) -> Vec<String> {
+    column(&format!(
+        "select concat_ws(' ', tenant_id, detail ->> 'code') from rowhouse.audit_log
+         where request_id = '{request_id}' and action = 'access.refuse'"
+    ))
 }
 
 /// The trail as the tenant itself reads it has the same rows, and tells the operator by name.

@@ -20,6 +20,7 @@ mod people;
 mod probe;
 mod provisioning;
 mod readme;
+mod refusals;
 mod resources;
 mod same_work;
 mod smtp;
