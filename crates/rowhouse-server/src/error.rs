@@ -105,6 +105,21 @@ impl Problem {
         }
     }
 
+    /// For a page, which tells it in words of its own.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// As it stands in the body.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// As it stands in the body.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// There is nothing under this path.
     pub fn no_such_path() -> Self {
         Self {

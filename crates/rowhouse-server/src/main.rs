@@ -20,6 +20,7 @@ mod docs;
 mod doctor;
 mod error;
 mod health;
+mod html;
 mod input;
 mod invitations;
 mod keys;

@@ -100,6 +100,8 @@ routes! {
     delete "/api/v1/tenants/{tenant}/projects/{project}/members/{user}"    projects::api::remove_member,
 
     // Whoever has an invitation's token, by mail
+    get    "/invitations/accept"                                           invitations::page::show,
+    post   "/invitations/accept"                                           invitations::page::accept,
     post   "/api/v1/invitations/accept"                                    invitations::api::accept,
 
     // Whoever has a session: what a user does across tenants

@@ -2,7 +2,8 @@
 //!
 //! Invariants: an invitation's token is made by the database, goes to its address by mail, and is told to nobody else: whoever
 //! knows one becomes the user of that address; it is good once, for a while, until it is revoked, and as long as whoever made
-//! it might still invite; accepting it makes the user where there is none, the member, and a session, at once.
+//! it might still invite; accepting it makes the user where there is none, with a tenant of its own, the member, and a
+//! session, at once.
 
 use std::time::Duration;
 
@@ -14,13 +15,14 @@ use uuid::Uuid;
 
 use crate::audit::{self, Event};
 use crate::error::{Error, OnConstraint, Result};
-use crate::ids::{AuditId, InvitationId, MailId, PrincipalId, TenantId, UserId};
+use crate::ids::{AuditId, InvitationId, MailId, PrincipalId, UserId};
 use crate::members::{Role, not_done};
-use crate::names;
+use crate::operators::Operator;
 use crate::select::Select;
 use crate::sessions::{self, MadeSession};
-use crate::tenants;
+use crate::tenants::{self, Tenant};
 use crate::tx::{PlatformTx, Rowhouse, TenantTx};
+use crate::{names, provisioning};
 
 /// How long an invitation is good when nothing else is said, and at most.
 const LASTS: Duration = Duration::from_hours(24 * 7);
@@ -223,12 +225,14 @@ pub struct Accepted {
     /// The user of the invitation's address.
     pub user_id: UserId,
     /// The tenant that it is a member of now.
-    pub tenant_id: TenantId,
+    pub tenant: Tenant,
     /// A session there.
     pub session: MadeSession,
 }
 
-/// Accepts an invitation, with what came by mail. `name` is for a user who is new; one who is known keeps his.
+/// Accepts an invitation, with what came by mail. `name` is for a user who is new; one who is known keeps his. Who is new gets
+/// a [tenant of its own](provisioning::personal), too: founded in the same transaction, so that no fall comes in between;
+/// what else it is given, a worker does.
 ///
 /// [`Error::NotFound`] for what is no invitation's token, [`Error::InvitationOver`] for one that was used or revoked or has
 /// expired, or whose inviter may not invite any more; [`Error::Taken`] for a member.
@@ -243,10 +247,9 @@ pub async fn accept(
         return Err(Error::NotFound("invitation"));
     }
     let once = async || {
-        let mut tx = house.begin_platform().await?;
-        let accepted = accept_in(&mut tx, token, name, request_id).await?;
-        tx.commit().await?;
-        Ok(accepted)
+        let mut by = Operator::local("invitation");
+        by.request_id = request_id.map(str::to_owned);
+        accept_in(house.begin_platform_as(by).await?, token, name).await
     };
     match once().await {
         // Somebody made a user of this address at the same moment: now there is one.
@@ -256,24 +259,21 @@ pub async fn accept(
 }
 
 /// Whether a text has the form of an invitation's token, as `rowhouse.invite` makes it.
-fn is_token(text: &str) -> bool {
+pub fn is_token(text: &str) -> bool {
     text.strip_prefix("invite_")
         .is_some_and(|rest| rest.len() == 48 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-async fn accept_in(
-    tx: &mut PlatformTx,
-    token: &str,
-    name: &str,
-    request_id: Option<&str>,
-) -> Result<Accepted> {
-    let mut session = MadeSession::draft(tx, Uuid::nil().into(), sessions::LASTS, None).await?;
+async fn accept_in(mut tx: PlatformTx, token: &str, name: &str) -> Result<Accepted> {
+    let mut session =
+        MadeSession::draft(&mut tx, Uuid::nil().into(), sessions::LASTS, None).await?;
+    let (new_user, request_id) = (UserId::new(), tx.operator().request_id.clone());
     let row = tx
         .optional(
             "select tenant_id, user_id from rowhouse.accept_invitation($1, $2, $3, $4, $5, $6, $7, $8)",
             &[
                 &token,
-                &UserId::new(),
+                &new_user,
                 &name,
                 &session.id,
                 &session.digest().as_slice(),
@@ -287,9 +287,16 @@ async fn accept_in(
         .on_constraint("locator_pkey", Error::Taken { field: "email" })?
         .ok_or(Error::NotFound("invitation"))?;
     session.tenant = row.get("tenant_id");
-    Ok(Accepted {
+    let accepted = Accepted {
         user_id: row.get("user_id"),
-        tenant_id: session.tenant,
+        tenant: tenants::get(&mut tx, session.tenant).await?,
         session,
-    })
+    };
+    if accepted.user_id == new_user {
+        let (_, tx) = provisioning::personal(tx, new_user).await?;
+        tx.commit().await?;
+    } else {
+        tx.commit().await?;
+    }
+    Ok(accepted)
 }

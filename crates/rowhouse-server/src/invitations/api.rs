@@ -165,7 +165,7 @@ pub async fn accept(
     let came = invitations::accept(&house, &body.token, &body.name, Some(&request.0)).await?;
     Answer::created(&Accepted {
         user_id: came.user_id,
-        tenant_id: came.tenant_id,
+        tenant_id: came.tenant.id,
         session: came.session.secret.reveal().to_owned(),
     })
 }

@@ -100,7 +100,7 @@ impl Command {
                 let came = invitations::accept(&house, &token, &name, None).await?;
                 let session = came.session.secret.reveal();
                 out.show(
-                    &json!({ "user_id": came.user_id, "tenant_id": came.tenant_id, "session": session }),
+                    &json!({ "user_id": came.user_id, "tenant_id": came.tenant.id, "session": session }),
                     |_| session.to_owned(),
                 )
             }

@@ -1,4 +1,5 @@
-//! Invitations, over HTTP and from the command line.
+//! Invitations: over HTTP, on the page that their mail leads to, and from the command line.
 
 pub mod api;
 pub mod cli;
+pub mod page;

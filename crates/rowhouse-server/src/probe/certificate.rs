@@ -15,6 +15,7 @@ use rowhouse::{Error, Result};
 use serde::Serialize;
 
 use crate::connection::DEFAULT_DATA;
+use crate::html::shown;
 
 /// Signed in front of everything, so that no other thing that the key may sign is taken for a certificate.
 const DOMAIN: &[u8] = b"rowhouse probe certificate, version 1\n";
@@ -349,30 +350,6 @@ fn page(report: &Report, json: &str) -> String {
         json.replace('<', "\\u003c")
     ));
     page
-}
-
-/// A text of the database's, for a page: escaped, apart from its surroundings, and nothing in it invisible.
-fn shown(text: &str) -> String {
-    let mut safe = "<bdi>".to_owned();
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c if c.is_control() || is_invisible(c) => {
-                write!(safe, "\\u{{{:x}}}", u32::from(c)).unwrap_or_default();
-            }
-            c => safe.push(c),
-        }
-    }
-    safe + "</bdi>"
-}
-
-/// Characters that turn or join what stands around them without being seen.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

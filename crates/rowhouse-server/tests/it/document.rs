@@ -110,8 +110,8 @@ impl Operation {
             return Some(format!("{status} is not documented"));
         };
         let contents = response["content"].as_object();
-        let schema = contents.and_then(|contents| contents.values().next());
-        let Some(schema) = schema.map(|content| &content["schema"]) else {
+        let json = contents.and_then(|all| all.iter().find(|(kind, _)| kind.contains("json")));
+        let Some(schema) = json.map(|(_, content)| &content["schema"]) else {
             return None; // no body, or one that is not described
         };
         match serde_json::from_str(body) {

@@ -2,6 +2,7 @@
 
 #![cfg(test)] // so that clippy sees helpers, too, as tests
 
+mod acceptance;
 mod access;
 mod bad_input;
 mod callers;
@@ -14,6 +15,7 @@ mod http;
 mod idempotency;
 mod keys;
 mod mail;
+mod onboarding;
 mod openapi;
 mod pages;
 mod people;

@@ -522,7 +522,11 @@ fn a_user_of_two_tenants_switches() {
             (&me["user_id"], &me["tenant_id"]),
             (&json!(here.0), &made["tenant_id"])
         );
-        assert_eq!(me["memberships"].as_array().unwrap().len(), 2);
+        assert_eq!(
+            me["memberships"].as_array().unwrap().len(),
+            3,
+            "both, and his own"
+        );
     }
     // A session of one tenant opens nothing of the other.
     get(&other.path("/members"))

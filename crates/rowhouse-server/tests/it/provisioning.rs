@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::callers::{Tenant, call, column, fresh_slug, get, number, operator, post, text, uuid};
-use crate::world::shared;
+use crate::callers::{
+    Serve, Tenant, call, column, fresh_slug, get, number, operator, own_database, post, text, uuid,
+};
+use crate::world::{count, one_text, rowhouse, shared};
 
 const STEPS: [&str; 6] = [
     "workspace",
@@ -240,4 +242,65 @@ fn the_command_line_sets_up_one_many_and_a_users_own() {
     ] {
         assert_eq!(house.run(wrong).code, 2, "{wrong:?}");
     }
+}
+
+/// Whoever accepts has his own tenant at once. What else it is given is a job, which nobody does here before a second process
+/// comes: as after a fall right behind the answer.
+#[test]
+fn a_newcomers_own_tenant_is_completed_by_whoever_comes_next() {
+    let url = own_database("personal_fall");
+    let run = |arguments: &[&str]| {
+        let mut command = rowhouse();
+        let ran = command.args(arguments).args(["--database", &url]).output();
+        let ran = ran.unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    run(&[
+        "tenants",
+        "provision",
+        "initech",
+        "--admin",
+        "new@example.com",
+    ]);
+    let token = one_text(
+        &url,
+        "select substring(text from 'invite_[0-9a-f]+') from rowhouse.outbox",
+    );
+    run(&["invitations", "accept", &token, "--name", "New"]);
+    let of_newcomer = |what: &str| {
+        count(
+            &url,
+            &format!(
+                "select count(*) from rowhouse.{what} x join rowhouse.users u on u.home_tenant_id = x.tenant_id
+                 where u.email = 'new@example.com'"
+            ),
+        )
+    };
+    for (table, rows) in [
+        ("workspaces", 1),
+        ("projects", 0),
+        ("quotas", 0),
+        ("jobs", 1),
+    ] {
+        assert_eq!(of_newcomer(table), rows, "{table}");
+    }
+    let serve = Serve::on(&url, &[]);
+    let began = Instant::now();
+    while of_newcomer("jobs") > 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", serve.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    for (table, rows) in [
+        ("workspaces", 1),
+        ("projects", 1),
+        ("quotas", 5),
+        ("jobs", 0),
+    ] {
+        assert_eq!(of_newcomer(table), rows, "{table}");
+    }
+    // An operator who asks for it finds it.
+    let own = run(&["tenants", "provision", "--personal", "new@example.com"]);
+    assert!(own.contains("usr-"), "{own}");
+    assert_eq!(of_newcomer("provisioning_runs"), 1);
 }

@@ -77,7 +77,7 @@ fn expectation(line: &str) -> Option<&str> {
 }
 
 /// Types it into a shell in a folder whose `.rowhouse` is the house's data folder.
-fn type_in(house: &House, script: &str) -> String {
+pub fn type_in(house: &House, script: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(house.data(), folder.path().join(".rowhouse")).unwrap();
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_rowhouse"));

@@ -1,6 +1,7 @@
 //! A mail server of its own process (aiosmtpd, tests/smtp/server.py), and what it was given.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -77,9 +78,14 @@ impl Smtp {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
+    /// The file with what it was given, a JSON object a line.
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
     /// What it was given, in the order of arrival, also what it refused.
     pub fn given(&self) -> Vec<Value> {
-        std::fs::read_to_string(self.folder.path().join("log"))
+        std::fs::read_to_string(self.log())
             .unwrap_or_default()
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())

@@ -349,6 +349,14 @@ pub fn count(url: &str, query: &str) -> i64 {
     })
 }
 
+/// A text, as whoever the URL names.
+pub fn one_text(url: &str, query: &str) -> String {
+    run(async {
+        let mut client = rowhouse::Owner::connect(url).await.unwrap();
+        client.client().query_one(query, &[]).await.unwrap().get(0)
+    })
+}
+
 /// A number inside the tenant of a ticket.
 pub fn count_inside(url: &str, ticket: &str, query: &str) -> i64 {
     let ticket: rowhouse::Ticket = ticket.parse().unwrap();

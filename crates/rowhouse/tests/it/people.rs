@@ -7,8 +7,8 @@ use rowhouse::ids::{InvitationId, SessionId, TenantId, UserId};
 use rowhouse::invitations::{self, NewInvitation};
 use rowhouse::members::{self, Changes, Role};
 use rowhouse::sessions::{self, RequestContext};
-use rowhouse::tenants::{self, NewTenant, Status};
-use rowhouse::{Context, Error, Rowhouse, projects, teams, users};
+use rowhouse::tenants::{self, Kind, NewTenant, Status};
+use rowhouse::{Context, Error, Rowhouse, projects, teams, users, workspaces};
 use tokio_postgres::Client;
 
 use crate::attacks::{
@@ -27,6 +27,7 @@ checks![
     an_invitation_ends,
     an_invitation_is_as_good_as_its_inviter,
     an_invitation_is_for_the_user_of_its_address,
+    whoever_is_new_gets_a_tenant_of_his_own,
     an_admin_invites_no_owner,
     the_platform_invites_while_there_is_no_owner,
     nobody_inside_learns_an_invitations_token,
@@ -380,7 +381,7 @@ pub async fn an_invitation_is_good_once(world: &World) {
         .await
         .unwrap();
     let came = accept(world, &token).await.unwrap();
-    assert_eq!(came.tenant_id, world.alpha.id);
+    assert_eq!(came.tenant.id, world.alpha.id);
     let who = through(&world.house, came.session.secret.reveal())
         .await
         .unwrap();
@@ -544,6 +545,78 @@ pub async fn an_invitation_is_for_the_user_of_its_address(world: &World) {
     .unwrap();
     let (one, two) = tokio::join!(accept(world, &one), accept(world, &two));
     assert_eq!(one.unwrap().user_id, two.unwrap().user_id);
+}
+
+pub async fn whoever_is_new_gets_a_tenant_of_his_own(world: &World) {
+    const OWN: &str = "select count(*) from rowhouse.tenants where kind = 'personal'";
+    let root = world.superuser().await;
+    let by = world.alpha.context();
+    // Who is known has one or not: that is for whoever made him to say.
+    user(world, "known@example.com").await;
+    let (_, token) = invite(world, &by, "known@example.com", Role::Member)
+        .await
+        .unwrap();
+    accept(world, &token).await.unwrap();
+    sees(&root, OWN, &["0"]).await;
+    // Two tenants invite one who is new, and he accepts both at once.
+    let (_, one) = invite(world, &by, "new@example.com", Role::Viewer)
+        .await
+        .unwrap();
+    let (_, two) = invite(
+        world,
+        &world.beta.context(),
+        "New@example.com",
+        Role::Member,
+    )
+    .await
+    .unwrap();
+    let (one, two) = tokio::join!(accept(world, &one), accept(world, &two));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    sees(&root, OWN, &["1"]).await;
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let belongs = sessions::memberships(&mut tx, one.user_id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(belongs.len(), 3);
+    let own = belongs.iter().find(|there| there.kind == Kind::Personal);
+    let own = own.expect("a tenant of his own");
+    assert_eq!((own.name.as_str(), own.role), ("Personal Org", Role::Owner));
+    sees(
+        &root,
+        "select count(*) from rowhouse.users where home_tenant_id is not null",
+        &["1"],
+    )
+    .await;
+    // From either tenant he switches there, where his own workspace is; what else he is given waits for a worker.
+    for came in [one, two] {
+        let session = sessions::authenticate(&world.house, came.session.secret.reveal())
+            .await
+            .unwrap();
+        let there = sessions::switch(&world.house, &session, own.tenant_id)
+            .await
+            .unwrap();
+        let inside = sessions::authenticate(&world.house, there.secret.reveal())
+            .await
+            .unwrap();
+        let mut tx = world.house.begin(&inside).await.unwrap();
+        let spaces = workspaces::list(&mut tx, None, 50).await.unwrap();
+        assert_eq!(spaces[0].name, "Personal Workspace");
+        assert_eq!(spaces[0].owner_id, Some(came.user_id));
+    }
+    sees(
+        &root,
+        "select count(*) from rowhouse.provisioning_runs r join rowhouse.jobs j using (tenant_id) where j.kind = 'provision' and r.status = 'running'",
+        &["1"],
+    )
+    .await;
+    // Who does not get in founds nothing.
+    let (id, token) = invite(world, &by, "late@example.com", Role::Member)
+        .await
+        .unwrap();
+    let mut tx = world.house.begin(&by).await.unwrap();
+    invitations::revoke(&mut tx, id).await.unwrap();
+    tx.commit().await.unwrap();
+    is_refused(accept(world, &token).await, "invitation-over");
+    sees(&root, OWN, &["1"]).await;
 }
 
 pub async fn an_admin_invites_no_owner(world: &World) {
