@@ -207,6 +207,7 @@ table rowhouse.managed_tables  -- owner rowhouse_owner, row security, forced
   class text not null
   mode text not null
   project_column text
+  floors name[] not null default '{}'::name[]
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
   constraint managed_tables_class CHECK ((class = ANY (ARRAY['admin'::text, 'content'::text, 'shared'::text])))
@@ -846,6 +847,14 @@ view rowhouse.organizations  -- owner rowhouse_owner, security_invoker=true
   grant select to rowhouse_app
   grant select to rowhouse_platform
 
+table rowhouse_private.drop_owned_fails_here  -- owner rowhouse_owner
+  nothing text
+  grant select (nothing) to rowhouse_app
+  grant select (nothing) to rowhouse_enforced
+  grant select (nothing) to rowhouse_platform
+  grant select (nothing) to rowhouse_sealer
+  grant select (nothing) to rowhouse_shadow
+
 table rowhouse_private.key_uses  -- owner rowhouse_owner, fillfactor=50
   tenant_id uuid not null
   key_id uuid not null
@@ -1419,25 +1428,40 @@ end
 function rowhouse.set_mode(relation regclass, mode text) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator, rowhouse_owner
 declare
   floor name;
+  found_floors constant name[] := array(
+    select p.polname from pg_policy p
+    where p.polrelid = relation and not p.polpermissive
+      and p.polname like any ('{tenant\_floor%,project\_floor,own\_floor}')
+    order by p.polname);
+  known_floors name[];
 begin
   perform rowhouse_private.refuse_while_bound();
   if mode <> all ('{off,shadow,enforce}') then
     raise exception 'mode %: a table is off, shadow or enforce', mode using errcode = '22023';
   end if;
-  update rowhouse.managed_tables t
-  set mode = set_mode.mode, updated_at = clock_timestamp()
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where c.oid = relation and t.schema_name = n.nspname and t.table_name = c.relname and t.class <> 'shared';
+  select t.floors into known_floors
+  from rowhouse.managed_tables t
+  join pg_namespace n on n.nspname = t.schema_name
+  join pg_class c on c.relnamespace = n.oid and c.relname = t.table_name
+  where c.oid = relation and t.class <> 'shared';
   if not found then
     raise exception '% is not behind the wall', relation
       using errcode = '55000', hint = 'Put it there with: rowhouse tables protect TABLE';
   end if;
+  -- What lets the caller in is worth nothing without the floor beneath it.
+  if not found_floors @> known_floors or not 'tenant_floor' = any (found_floors) then
+    raise exception 'policies of % are gone: %', relation, array(
+        select unnest(known_floors || '{tenant_floor}'::name[]) except select unnest(found_floors))
+      using errcode = '55000', hint = 'Find out who dropped them; rowhouse doctor says what else is not as it was made.';
+  end if;
+  update rowhouse.managed_tables t
+  set mode = set_mode.mode, floors = found_floors, updated_at = clock_timestamp()
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.oid = relation and t.schema_name = n.nspname and t.table_name = c.relname;
 
   execute format('alter table %s %s row level security, force row level security',
     relation, case mode when 'off' then 'disable' else 'enable' end);
-  for floor in
-    select polname from pg_policy where polrelid = relation and polname like any ('{tenant\_floor%,project\_floor,own\_floor}')
-  loop
+  foreach floor in array found_floors loop
     execute format('alter policy %I on %s to %s', floor, relation,
       case mode when 'enforce' then 'public' else 'rowhouse_enforced' end);
   end loop;

@@ -253,12 +253,17 @@ pub async fn list_tables(target: &Target, settings: &Settings, out: Output) -> R
     let managed = tables::list(&tx).await?;
     out.show(&managed, |managed| {
         table(
-            &["TABLE", "CLASS", "MODE"],
+            &["TABLE", "CLASS", "MODE", ""],
             managed.iter().map(|t| {
                 vec![
                     format!("{}.{}", t.schema, t.table),
                     t.class.to_string(),
                     t.mode.to_string(),
+                    if t.stands {
+                        String::new()
+                    } else {
+                        "NOT AS IT WAS MADE: see rowhouse doctor".to_owned()
+                    },
                 ]
             }),
         )

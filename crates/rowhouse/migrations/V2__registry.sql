@@ -79,6 +79,7 @@ create table rowhouse.managed_tables (
   class text not null constraint managed_tables_class check (class in ('admin', 'content', 'shared')),
   mode text not null constraint managed_tables_mode check (mode in ('off', 'shadow', 'enforce')),
   project_column text,
+  floors name[] not null default '{}', -- names of the restrictive policies that set_mode() last saw, and has to see again
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint managed_tables_pkey primary key (schema_name, table_name)
@@ -272,25 +273,40 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   floor name;
+  found_floors constant name[] := array(
+    select p.polname from pg_policy p
+    where p.polrelid = relation and not p.polpermissive
+      and p.polname like any ('{tenant\_floor%,project\_floor,own\_floor}')
+    order by p.polname);
+  known_floors name[];
 begin
   perform rowhouse_private.refuse_while_bound();
   if mode <> all ('{off,shadow,enforce}') then
     raise exception 'mode %: a table is off, shadow or enforce', mode using errcode = '22023';
   end if;
-  update rowhouse.managed_tables t
-  set mode = set_mode.mode, updated_at = clock_timestamp()
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where c.oid = relation and t.schema_name = n.nspname and t.table_name = c.relname and t.class <> 'shared';
+  select t.floors into known_floors
+  from rowhouse.managed_tables t
+  join pg_namespace n on n.nspname = t.schema_name
+  join pg_class c on c.relnamespace = n.oid and c.relname = t.table_name
+  where c.oid = relation and t.class <> 'shared';
   if not found then
     raise exception '% is not behind the wall', relation
       using errcode = '55000', hint = 'Put it there with: rowhouse tables protect TABLE';
   end if;
+  -- What lets the caller in is worth nothing without the floor beneath it.
+  if not found_floors @> known_floors or not 'tenant_floor' = any (found_floors) then
+    raise exception 'policies of % are gone: %', relation, array(
+        select unnest(known_floors || '{tenant_floor}'::name[]) except select unnest(found_floors))
+      using errcode = '55000', hint = 'Find out who dropped them; rowhouse doctor says what else is not as it was made.';
+  end if;
+  update rowhouse.managed_tables t
+  set mode = set_mode.mode, floors = found_floors, updated_at = clock_timestamp()
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.oid = relation and t.schema_name = n.nspname and t.table_name = c.relname;
 
   execute format('alter table %s %s row level security, force row level security',
     relation, case mode when 'off' then 'disable' else 'enable' end);
-  for floor in
-    select polname from pg_policy where polrelid = relation and polname like any ('{tenant\_floor%,project\_floor,own\_floor}')
-  loop
+  foreach floor in array found_floors loop
     execute format('alter policy %I on %s to %s', floor, relation,
       case mode when 'enforce' then 'public' else 'rowhouse_enforced' end);
   end loop;
@@ -310,6 +326,14 @@ grant execute on function rowhouse_private.tenant_changed, rowhouse_private.user
 
 set local role rowhouse_owner;
 grant usage on schema rowhouse_private to rowhouse_migrator;
+
+-- Whoever is a role may DROP OWNED BY it: that drops each policy which names no other role, and all that the role was granted,
+-- whosever the table is. So the app's login could take away the floor of each table in shadow, and what lets its tenants in
+-- everywhere. But the whole statement fails where the role was granted something on a table of which it has no right as a
+-- whole, only to a column. This is that table.
+create table rowhouse_private.drop_owned_fails_here (nothing text);
+grant select (nothing) on rowhouse_private.drop_owned_fails_here
+to rowhouse_app, rowhouse_platform, rowhouse_sealer, rowhouse_shadow, rowhouse_enforced;
 
 create trigger tenant_changed after insert or update on rowhouse.tenants
 for each row execute function rowhouse_private.tenant_changed();

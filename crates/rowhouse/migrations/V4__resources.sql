@@ -149,6 +149,7 @@ drop policy inside on rowhouse.resource_acl;
 create policy project_floor on rowhouse.resources as restrictive for all to rowhouse_enforced
 using (project_id is null or project_id = any ((select rowhouse.current_projects())::uuid[]))
 with check (project_id is null or project_id = any ((select rowhouse.current_projects())::uuid[]));
+select rowhouse.set_mode('rowhouse.resources', 'shadow'); -- which notes that there is one more
 
 -- Cheap terms first: what a statement does not need is not worked out.
 create policy reading on rowhouse.resources for select to rowhouse_app

@@ -24,6 +24,7 @@ select rowhouse.raise_wall('rowhouse.idempotency_keys', 'content', 'enforce');
 create policy own_floor on rowhouse.idempotency_keys as restrictive for all to public
 using (principal_id = (select rowhouse.current_principal()))
 with check (principal_id = (select rowhouse.current_principal()));
+select rowhouse.set_mode('rowhouse.idempotency_keys', 'enforce'); -- which notes that there is one more
 grant select, insert (tenant_id, key, request), update (status, answer), delete on rowhouse.idempotency_keys to rowhouse_app;
 
 -- The same for operators. They have no right to the content of tenants, and no principal in it.

@@ -202,10 +202,10 @@ pub async fn list(tx: &Transaction<'_>) -> Result<Vec<Managed>> {
                coalesce(case
                  when m.class = 'shared' then not c.relrowsecurity
                  else c.relforcerowsecurity and c.relrowsecurity = (m.mode <> 'off')
-                   and exists (
-                     select from pg_policy p
-                     where p.polrelid = c.oid and p.polname = 'tenant_floor' and not p.polpermissive
-                       and (p.polroles = '{0}') = (m.mode = 'enforce'))
+                   and m.floors @> '{tenant_floor}'
+                   and m.floors <@ array(
+                     select p.polname from pg_policy p
+                     where p.polrelid = c.oid and not p.polpermissive and (p.polroles = '{0}') = (m.mode = 'enforce'))
                    and exists (select from pg_policy p where p.polrelid = c.oid and p.polname = 'shadow_open')
                      = (m.mode <> 'enforce')
                end, false) as stands

@@ -27,6 +27,7 @@ checks![
     b16_rules_and_triggers_cannot_be_changed,
     b17_event_triggers_and_default_rights_cannot_be_made,
     b18_the_policies_of_a_table_cannot_be_changed,
+    b18_no_role_drops_what_it_was_granted,
     b20_the_platform_deletes_no_tenant_and_reads_no_content,
 ];
 
@@ -584,6 +585,44 @@ pub async fn b18_the_policies_of_a_table_cannot_be_changed(world: &World) {
         refused(&a, sql, "42501").await;
     }
     sees_mine(&a).await;
+}
+
+/// DROP OWNED BY drops the policies that name nobody else, whosever the table is: in shadow those are the floors.
+pub async fn b18_no_role_drops_what_it_was_granted(world: &World) {
+    let superuser = world.superuser().await;
+    let mode = async |mode: &str| {
+        let set = format!("select rowhouse.set_mode('notes', '{mode}')");
+        superuser.batch_execute(&set).await.unwrap();
+    };
+    let policies = async || {
+        let all = "select count(*), coalesce(sum(cardinality(polroles)), 0) from pg_policy";
+        let row = superuser.query_one(all, &[]).await.unwrap();
+        (row.get::<_, i64>(0), row.get::<_, i64>(1))
+    };
+    mode("shadow").await;
+    let before = policies().await;
+    for (login, role, owned) in [
+        ("test_app", "none", "rowhouse_app"),
+        ("test_app", "rowhouse_shadow", "rowhouse_shadow"),
+        ("test_app", "rowhouse_enforced", "rowhouse_enforced"),
+        ("test_app", "rowhouse_enforced", "rowhouse_app"),
+        ("test_app", "rowhouse_enforced", "rowhouse_enforced, rowhouse_app"),
+        ("test_platform", "none", "rowhouse_platform"),
+    ] {
+        let attacker = connect(&world.url(login)).await;
+        attacker.batch_execute(&format!("set role {role}")).await.unwrap();
+        refused(&attacker, &format!("drop owned by {owned}"), "42501").await;
+        refused(&attacker, &format!("drop owned by {owned} cascade"), "42501").await;
+        assert_eq!(policies().await, before, "HOLE: {login} as {role}, {owned}");
+    }
+    mode("enforce").await;
+    sees_mine(&attacker(world).await).await;
+
+    // Whoever may, takes them all: what is refused above would work.
+    superuser
+        .batch_execute("begin; drop owned by rowhouse_enforced, rowhouse_app; rollback")
+        .await
+        .unwrap();
 }
 
 pub async fn b20_the_platform_deletes_no_tenant_and_reads_no_content(world: &World) {
