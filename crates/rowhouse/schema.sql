@@ -755,6 +755,9 @@ table rowhouse.user_project_roles  -- owner rowhouse_owner, row security, forced
   policy managers permissive for all to rowhouse_app
       using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
       check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy project_admins permissive for all to rowhouse_app
+      using (project_id = ANY (( SELECT rowhouse.caller_administers() AS caller_administers)::uuid[]))
+      check (project_id = ANY (( SELECT rowhouse.caller_administers() AS caller_administers)::uuid[]))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -1605,7 +1608,7 @@ begin
   return null;
 end
 
-function rowhouse_private.managed_by_caller(in_tenant uuid) returns text  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+function rowhouse_private.managed_by_caller(in_tenant uuid, in_project uuid) returns text  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 declare
   caller text;
 begin
@@ -1615,7 +1618,7 @@ begin
     -- by the session or key that he came with: one that was ended since leaves nothing behind either
     and l.credential_id = coalesce(nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid, l.credential_id)
     and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
-    and l.role = any ('{owner,admin,system}')
+    and (l.role = any ('{owner,admin,system}') or l.access = 'w' and in_project = any (l.administers))
   for share;
   if not found then
     raise exception 'the caller does not, or no longer, manage the tenant' using errcode = 'RH005';
@@ -1694,11 +1697,12 @@ end
 function rowhouse_private.membership_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 declare
   in_tenant constant uuid := case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end;
+  in_project constant uuid := case when tg_op = 'DELETE' then to_jsonb(old) else to_jsonb(new) end ->> 'project_id';
 begin
   if tg_op = 'DELETE' and old.user_id = rowhouse.current_user_id() then
     null; -- whoever leaves asks nobody; a policy lets him only through rowhouse.leave()
   else
-    perform rowhouse_private.managed_by_caller(in_tenant);
+    perform rowhouse_private.managed_by_caller(in_tenant, in_project);
   end if;
   perform rowhouse_private.refresh(in_tenant, case when tg_op = 'DELETE' then old.user_id else new.user_id end);
   return null;
