@@ -94,6 +94,42 @@ table rowhouse.audit_seals  -- owner rowhouse_owner, row security, forced
   grant insert, select to rowhouse_definer
   grant select to rowhouse_platform
 
+table rowhouse.deployments  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  id uuid not null
+  resource_id uuid not null
+  environment text not null
+  status text not null default 'pending'::text
+  created_by uuid not null default rowhouse.current_principal()
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  deleted_at timestamp with time zone
+  constraint deployments_environment CHECK ((environment = ANY (ARRAY['SANDBOX'::text, 'PRODUCTION'::text])))
+  constraint deployments_status CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'stopped'::text, 'failed'::text])))
+  constraint deployments_creator FOREIGN KEY (tenant_id, created_by) REFERENCES rowhouse.principals(tenant_id, id)
+  constraint deployments_resource FOREIGN KEY (tenant_id, resource_id) REFERENCES rowhouse.resources(tenant_id, id)
+  constraint deployments_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint deployments_pkey PRIMARY KEY (tenant_id, id)
+  INDEX deployments_by_age btree (tenant_id, created_at DESC, id DESC)
+  UNIQUE INDEX deployments_place btree (tenant_id, resource_id, environment) WHERE (deleted_at IS NULL)
+  policy by_resource permissive for all to rowhouse_app
+      using rowhouse.may_see(resource_id)
+      check rowhouse.may_see(resource_id)
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_delete restrictive for delete to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_update restrictive for update to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger deployment_changed -> rowhouse_private.deployment_changed
+  trigger touch -> rowhouse_private.touch
+  grant insert (tenant_id, id, resource_id, environment), select, update (status, deleted_at) to rowhouse_app
+  grant select to rowhouse_platform
+
 table rowhouse.idempotency_keys  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
   principal_id uuid not null default rowhouse.current_principal()
@@ -296,6 +332,40 @@ table rowhouse.outbox  -- owner rowhouse_owner, row security, forced
   grant insert (tenant_id, id, recipient, subject, text) to rowhouse_app
   grant insert (tenant_id, id, recipient, subject, text) to rowhouse_definer
   grant insert (tenant_id, id, recipient, subject, text), select, update (text, status, attempts, last_error, sent_at) to rowhouse_platform
+
+table rowhouse.persona_mappings  -- owner rowhouse_owner, row security, forced
+  tenant_id uuid not null default rowhouse.default_tenant()
+  id uuid not null
+  api_key_id uuid not null
+  persona_id uuid not null
+  name text not null
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
+  constraint persona_mappings_speaker FOREIGN KEY (tenant_id, api_key_id) REFERENCES rowhouse.api_keys(tenant_id, id)
+  constraint persona_mappings_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
+  constraint persona_mappings_pkey PRIMARY KEY (tenant_id, id)
+  constraint persona_mappings_once UNIQUE (tenant_id, api_key_id, persona_id)
+  INDEX persona_mappings_by_age btree (tenant_id, created_at DESC, id DESC)
+  INDEX persona_mappings_by_persona btree (tenant_id, persona_id, created_at DESC, id DESC)
+  policy inside permissive for select to rowhouse_app
+      using true
+  policy managers permissive for all to rowhouse_app
+      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy system permissive for all to rowhouse_definer, rowhouse_platform
+      using true
+      check true
+  policy tenant_floor restrictive for all to public
+      using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
+      check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_delete restrictive for delete to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  policy tenant_floor_update restrictive for update to public
+      using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger persona_changed -> rowhouse_private.persona_changed
+  trigger touch -> rowhouse_private.touch
+  grant delete, insert (tenant_id, id, api_key_id, persona_id, name), select, update (name) to rowhouse_app
+  grant delete, insert (tenant_id, id, api_key_id, persona_id, name), select, update (name) to rowhouse_platform
 
 table rowhouse.platform_audit  -- owner rowhouse_owner, row security, forced
   id uuid not null
@@ -539,6 +609,7 @@ END
   policy writing permissive for update to rowhouse_app
       using ((owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (audience = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[])) OR (id IN ( SELECT a.resource_id FROM rowhouse.resource_acl a WHERE ((a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) AND (a.access = ANY ('{write,admin}'::text[]))))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
       check true
+  trigger deployments_stopped -> rowhouse_private.resource_deleted
   trigger shared -> rowhouse_private.resource_shared
   trigger touch -> rowhouse_private.touch
   grant insert (tenant_id, id, type, title, payload, visibility, workspace_id, team_id, project_id), select, update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, updated_at, deleted_at) to rowhouse_app
@@ -756,6 +827,9 @@ table rowhouse.user_project_roles  -- owner rowhouse_owner, row security, forced
   policy managers permissive for all to rowhouse_app
       using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
       check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+  policy project_admins permissive for all to rowhouse_app
+      using (project_id = ANY (( SELECT rowhouse.caller_administers() AS caller_administers)::uuid[]))
+      check (project_id = ANY (( SELECT rowhouse.caller_administers() AS caller_administers)::uuid[]))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -1229,6 +1303,12 @@ begin
     and (l.kind <> 'email' or pg_has_role(session_user, 'rowhouse_platform', 'member'));
 end
 
+function rowhouse.may_see(resource uuid) returns boolean  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+begin
+  return exists (
+    select from rowhouse.resources r where r.tenant_id = rowhouse.current_tenant() and r.id = resource);
+end
+
 function rowhouse.may_share(resource uuid) returns boolean  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
 begin
   return exists (
@@ -1520,6 +1600,30 @@ begin
   from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
 end
 
+function rowhouse_private.deployment_changed() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+declare
+  moves constant text[] :=
+    '{pending to active,pending to stopped,pending to failed,active to stopped,active to failed,stopped to active,failed to pending}';
+  gone timestamptz;
+begin
+  select r.deleted_at into gone from rowhouse.resources r
+  where r.tenant_id = new.tenant_id and r.id = new.resource_id
+  for share;
+  if not found then
+    raise exception 'a resource is deployed by those who edit it' using errcode = '42501',
+      schema = 'rowhouse', table = 'deployments', constraint = 'deployments_by_editors';
+  elsif gone is not null and new.deleted_at is null and new.status = any ('{pending,active}') then
+    raise exception 'the resource is deleted' using errcode = 'RH010';
+  elsif tg_op = 'UPDATE' and new.status <> old.status and format('%s to %s', old.status, new.status) <> all (moves) then
+    raise exception 'a deployment does not go from % to %', old.status, new.status using errcode = 'RH010';
+  elsif tg_op = 'UPDATE' and new.deleted_at is not null and 'active' = any (array[old.status, new.status]) then
+    raise exception 'a deployment that is active is stopped before it is deleted' using errcode = 'RH010';
+  elsif tg_op = 'UPDATE' and new.deleted_at is null and old.deleted_at is not null then
+    raise exception 'a deleted deployment stays deleted' using errcode = 'RH010';
+  end if;
+  return new;
+end
+
 function rowhouse_private.end_sessions(in_tenant uuid, of_user uuid, only_this uuid) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 begin
   update rowhouse.sessions s
@@ -1629,7 +1733,7 @@ begin
   return null;
 end
 
-function rowhouse_private.managed_by_caller(in_tenant uuid) returns text  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+function rowhouse_private.managed_by_caller(in_tenant uuid, in_project uuid) returns text  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 declare
   caller text;
 begin
@@ -1639,7 +1743,7 @@ begin
     -- by the session or key that he came with: one that was ended since leaves nothing behind either
     and l.credential_id = coalesce(nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid, l.credential_id)
     and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
-    and l.role = any ('{owner,admin,system}')
+    and (l.role = any ('{owner,admin,system}') or l.access = 'w' and in_project = any (l.administers))
   for share;
   if not found then
     raise exception 'the caller does not, or no longer, manage the tenant' using errcode = 'RH005';
@@ -1718,11 +1822,12 @@ end
 function rowhouse_private.membership_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 declare
   in_tenant constant uuid := case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end;
+  in_project constant uuid := case when tg_op = 'DELETE' then to_jsonb(old) else to_jsonb(new) end ->> 'project_id';
 begin
   if tg_op = 'DELETE' and old.user_id = rowhouse.current_user_id() then
     null; -- whoever leaves asks nobody; a policy lets him only through rowhouse.leave()
   else
-    perform rowhouse_private.managed_by_caller(in_tenant);
+    perform rowhouse_private.managed_by_caller(in_tenant, in_project);
   end if;
   perform rowhouse_private.refresh(in_tenant, case when tg_op = 'DELETE' then old.user_id else new.user_id end);
   return null;
@@ -1741,6 +1846,18 @@ end
 
 function rowhouse_private.open(tenant uuid, user_id uuid, context text) returns text  -- sql, volatile; owner rowhouse_definer; execute: nobody else
 (body: see migrations)
+
+function rowhouse_private.persona_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  perform rowhouse_private.managed_by_caller(case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end);
+  if tg_op = 'INSERT' and exists (
+    select from rowhouse.api_keys k
+    where k.tenant_id = new.tenant_id and k.id = new.api_key_id and k.revoked_at is not null)
+  then
+    raise exception 'a key that was revoked speaks as nobody any more' using errcode = 'RH010';
+  end if;
+  return null;
+end
 
 function rowhouse_private.principal_added() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
@@ -1882,6 +1999,21 @@ begin
     raise exception 'a tenant is bound: the wall is only changed from outside of every tenant'
       using errcode = '55000', hint = 'Run this in a transaction that did not call rowhouse.enter().';
   end if;
+end
+
+function rowhouse_private.resource_deleted() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  with stopped as (
+    update rowhouse.deployments d
+    set status = 'stopped'
+    where d.tenant_id = new.tenant_id and d.resource_id = new.id and d.deleted_at is null
+      and d.status = any ('{pending,active}')
+    returning d.id
+  )
+  insert into rowhouse.audit_log (tenant_id, id, action, object_id, resource_id)
+  select new.tenant_id, gen_random_uuid(), 'deployments.stop', s.id, new.id
+  from stopped s;
+  return null;
 end
 
 function rowhouse_private.resource_shared() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner

@@ -58,7 +58,11 @@ pub const REFUSALS: &[Refusal] = &[
     (404, &["not-found"], |body, _, named, _| body || named),
     (405, &["method-not-allowed"], |_, _, _, _| true),
     (408, &["timeout"], |_, _, _, _| true),
-    (409, &["taken", "last-owner"], |_, _, _, changes| changes),
+    (
+        409,
+        &["taken", "wrong-state", "last-owner"],
+        |_, _, _, changes| changes,
+    ),
     (410, &["invitation-over"], |_, _, _, changes| changes),
     (412, &["changed"], |_, _, _, changes| changes),
     (413, &["body-too-large"], |_, _, _, _| true),
@@ -249,7 +253,7 @@ impl From<Error> for Problem {
             Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Error::Invalid { .. } => StatusCode::BAD_REQUEST,
             Error::NotFound(_) => StatusCode::NOT_FOUND,
-            Error::Taken { .. } | Error::LastOwner => StatusCode::CONFLICT,
+            Error::Taken { .. } | Error::WrongState(_) | Error::LastOwner => StatusCode::CONFLICT,
             Error::InvitationOver(_) => StatusCode::GONE,
             Error::NotPlacedHere | Error::PoolExhausted | Error::Connect(_) => {
                 StatusCode::SERVICE_UNAVAILABLE

@@ -16,6 +16,7 @@ mod auth;
 mod commands;
 mod config;
 mod connection;
+mod deployments;
 mod docs;
 mod doctor;
 mod error;
@@ -30,6 +31,7 @@ mod members;
 mod openapi;
 mod output;
 mod page;
+mod personas;
 mod ping;
 mod probe;
 mod projects;
@@ -126,6 +128,11 @@ enum Command {
     Workspaces(workspaces::cli::Command),
     /// A tenant's resources, for whoever holds one of its keys
     Resources(resources::cli::Resources),
+    /// Which of a tenant's resources run where, for whoever holds one of its keys
+    Deployments(deployments::cli::Deployments),
+    /// As whom a tenant's keys speak
+    #[command(subcommand)]
+    Personas(personas::cli::Command),
     /// Who may do what with a resource, and why
     Access(access::cli::Access),
     /// A tenant's trail
@@ -325,6 +332,8 @@ async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
         Command::Workspaces(command) => command.run(target, &settings, out).await,
         Command::Access(command) => command.run(target, &settings, out).await,
         Command::Resources(command) => command.run(target, &settings, out).await,
+        Command::Deployments(command) => command.run(target, &settings, out).await,
+        Command::Personas(command) => command.run(target, &settings, out).await,
         Command::Openapi => output::line(openapi::document().trim_end()),
         Command::Tables(Tables::Protect {
             tables,

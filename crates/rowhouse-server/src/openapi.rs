@@ -144,6 +144,8 @@ fn takes_body_of_its_own(path: &str) -> bool {
         || path.contains("/sessions")
         || path.ends_with("/teams")
         || path.ends_with("/projects")
+        || path.ends_with("/deployments")
+        || path.ends_with("/personas")
         || path.ends_with("/workspaces")
         || path.contains("/access/")
 }
@@ -229,6 +231,8 @@ impl Modify for Tags {
             ("projects", "The second wall inside a tenant"),
             ("workspaces", "Where resources lie"),
             ("resources", "Content: for callers inside the tenant only"),
+            ("deployments", "Which resources run where"),
+            ("personas", "As whom keys speak"),
             ("access", "Who may do what, and why"),
             ("audit", "Who did what"),
             ("service", "The process itself"),

@@ -9,8 +9,8 @@ use utoipa::OpenApi;
 use crate::error::Problem;
 use crate::openapi::{Common, Tags};
 use crate::{
-    access, audit, docs, health, invitations, keys, mail, members, ping, projects, provisioning,
-    resources, sessions, teams, tenants, workspaces,
+    access, audit, deployments, docs, health, invitations, keys, mail, members, personas, ping,
+    projects, provisioning, resources, sessions, teams, tenants, workspaces,
 };
 
 /// A line of the table is method, path and handler. It becomes a route, and a part of the `OpenAPI` document.
@@ -65,6 +65,13 @@ routes! {
     get    "/api/v1/tenants/{tenant}/keys/{key}"                           keys::api::get,
     delete "/api/v1/tenants/{tenant}/keys/{key}"                           keys::api::revoke,
     post   "/api/v1/tenants/{tenant}/keys/{key}/reroll"                    keys::api::reroll,
+    get    "/api/v1/tenants/{tenant}/personas"                             personas::api::list,
+    post   "/api/v1/tenants/{tenant}/personas"                             personas::api::create,
+    get    "/api/v1/tenants/{tenant}/personas/{persona}"                   personas::api::get,
+    patch  "/api/v1/tenants/{tenant}/personas/{persona}"                   personas::api::update,
+    delete "/api/v1/tenants/{tenant}/personas/{persona}"                   personas::api::delete,
+    get    "/api/v1/tenants/{tenant}/deployments"                          deployments::api::list,
+    get    "/api/v1/tenants/{tenant}/deployments/{deployment}"             deployments::api::get,
     get    "/api/v1/tenants/{tenant}/workspaces"                           workspaces::api::list,
     post   "/api/v1/tenants/{tenant}/workspaces"                           workspaces::api::create,
     get    "/api/v1/tenants/{tenant}/workspaces/{workspace}"               workspaces::api::get,
@@ -119,6 +126,9 @@ routes! {
     get    "/api/v1/tenants/{tenant}/resources/{resource}/acl"             resources::api::acl,
     put    "/api/v1/tenants/{tenant}/resources/{resource}/acl/{principal}" resources::api::grant,
     delete "/api/v1/tenants/{tenant}/resources/{resource}/acl/{principal}" resources::api::revoke,
+    post   "/api/v1/tenants/{tenant}/deployments"                          deployments::api::create,
+    patch  "/api/v1/tenants/{tenant}/deployments/{deployment}"             deployments::api::update,
+    delete "/api/v1/tenants/{tenant}/deployments/{deployment}"             deployments::api::delete,
     post   "/api/v1/tenants/{tenant}/access/explain"                       access::api::explain,
     post   "/api/v1/tenants/{tenant}/access/evaluation"                    access::api::evaluation,
     post   "/api/v1/tenants/{tenant}/access/evaluations"                   access::api::evaluations,

@@ -144,6 +144,11 @@ begin
 end
 $$;
 
+-- Who is in a project is also for those to say who administer it.
+create policy project_admins on rowhouse.user_project_roles for all to rowhouse_app
+using (project_id = any ((select rowhouse.caller_administers())::uuid[]))
+with check (project_id = any ((select rowhouse.caller_administers())::uuid[]));
+
 -- UPDATE is granted by column: tenant_id and the other keys of a row never change.
 grant select on rowhouse.principals, rowhouse.tenant_members, rowhouse.teams, rowhouse.team_members, rowhouse.workspaces,
   rowhouse.projects, rowhouse.user_project_roles, rowhouse.audit_log to rowhouse_app, rowhouse_platform, rowhouse_definer;
@@ -188,8 +193,9 @@ end
 $$;
 
 -- The same, for a change that a caller makes. His context says what he was when he entered; who was removed or demoted
--- since must not leave a key or a friend behind from a transaction that he kept open. Answers what he is now.
-create function rowhouse_private.managed_by_caller(in_tenant uuid) returns text
+-- since must not leave a key or a friend behind from a transaction that he kept open. What is done to a project, its own
+-- admins may do too. Answers what he is now.
+create function rowhouse_private.managed_by_caller(in_tenant uuid, in_project uuid default null) returns text
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -202,7 +208,7 @@ begin
     -- by the session or key that he came with: one that was ended since leaves nothing behind either
     and l.credential_id = coalesce(nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid, l.credential_id)
     and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
-    and l.role = any ('{owner,admin,system}')
+    and (l.role = any ('{owner,admin,system}') or l.access = 'w' and in_project = any (l.administers))
   for share;
   if not found then
     raise exception 'the caller does not, or no longer, manage the tenant' using errcode = 'RH005';
@@ -414,11 +420,12 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   in_tenant constant uuid := case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end;
+  in_project constant uuid := case when tg_op = 'DELETE' then to_jsonb(old) else to_jsonb(new) end ->> 'project_id';
 begin
   if tg_op = 'DELETE' and old.user_id = rowhouse.current_user_id() then
     null; -- whoever leaves asks nobody; a policy lets him only through rowhouse.leave()
   else
-    perform rowhouse_private.managed_by_caller(in_tenant);
+    perform rowhouse_private.managed_by_caller(in_tenant, in_project);
   end if;
   perform rowhouse_private.refresh(in_tenant, case when tg_op = 'DELETE' then old.user_id else new.user_id end);
   return null;

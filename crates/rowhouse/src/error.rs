@@ -62,6 +62,9 @@ pub enum Error {
         /// The field that holds the name.
         field: &'static str,
     },
+    /// It is in a state in which this is not done (RH010).
+    #[error("{0}")]
+    WrongState(String),
     /// The last owner of a tenant was to go, or to become something else.
     #[error("a tenant keeps its last owner: make somebody else an owner first")]
     LastOwner,
@@ -137,6 +140,7 @@ impl Error {
             Self::NotFound(_) => "not-found",
             Self::Taken { .. } => "taken",
             Self::InvitationOver(_) => "invitation-over",
+            Self::WrongState(_) => "wrong-state",
             Self::LastOwner => "last-owner",
             Self::SupportAccessRequired => "support-access-required",
             Self::Changed => "changed",
@@ -186,6 +190,7 @@ impl From<tokio_postgres::Error> for Error {
             "RH007" => Self::TooManyPrincipals,
             "RH008" => Self::NotPlacedHere,
             "RH009" => Self::InvitationOver(db.message().to_owned()),
+            "RH010" => Self::WrongState(db.message().to_owned()),
             "42501"
                 if db
                     .constraint()

@@ -174,6 +174,10 @@ ids! {
     ProjectId = "prj";
     /// A resource.
     ResourceId = "res";
+    /// A deployment of a resource.
+    DeploymentId = "dep";
+    /// A mapping of an API key to a persona.
+    PersonaMappingId = "per";
     /// An API key.
     KeyId = "key";
     /// A mail of the outbox.

@@ -22,7 +22,7 @@ use crate::ids::{KeyId, ProjectId, TenantId};
 use crate::select::Select;
 use crate::text_enum::text_enum;
 use crate::tx::{Rowhouse, TenantTx};
-use crate::{names, tokens};
+use crate::{names, personas, tokens};
 
 const PREFIX: &str = "tk_";
 /// `tk_` and five characters: enough to recognise a key by, far too little to guess the rest.
@@ -350,7 +350,7 @@ pub async fn get(tx: &mut TenantTx, id: KeyId) -> Result<Key> {
         .ok_or(Error::NotFound("key"))?
 }
 
-/// Makes a key that takes the place of another: the same name, permissions, scopes and environment. The old one is good for
+/// Makes a key that takes the place of another: the same name, permissions, scopes, environment and personas. The old one is good for
 /// `overlap` longer, and no longer than it was before.
 pub async fn reroll(tx: &mut TenantTx, id: KeyId, overlap: Duration) -> Result<MadeKey> {
     if overlap > LONGEST_OVERLAP {
@@ -390,6 +390,7 @@ pub async fn reroll(tx: &mut TenantTx, id: KeyId, overlap: Duration) -> Result<M
         },
     )
     .await?;
+    personas::go_over(tx, id, made.key.id).await?;
     let detail = json!({ "by": made.key.id, "overlap_seconds": overlap.as_secs() });
     audit::record(tx, Event::new("keys.reroll", id.uuid()).with_detail(detail)).await?;
     Ok(made)

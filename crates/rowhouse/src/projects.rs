@@ -1,7 +1,8 @@
 //! Projects: the second wall inside a tenant. Tables `rowhouse.projects`, `rowhouse.user_project_roles`.
 //!
 //! Invariants: a name is unique inside its tenant; owners and admins are in every project, others in those they have a
-//! role in; a change takes effect at the next transaction of whoever it concerns.
+//! role in; who is in a project is for them and for the project's own admins to say; a change takes effect at the next
+//! transaction of whoever it concerns.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -246,7 +247,8 @@ pub async fn members(
         .collect())
 }
 
-/// Gives a member a role in a project, or another one than it had.
+/// Gives a member of the tenant a role in a project, or another one than it had: as an owner or admin of the tenant, or as an
+/// admin of the project.
 pub async fn set_role(
     tx: &mut TenantTx,
     project: ProjectId,

@@ -9,10 +9,14 @@
 mod attacks;
 #[path = "it/catalogue.rs"]
 mod catalogue;
+#[path = "it/deployments.rs"]
+mod deployments;
 #[path = "it/mail.rs"]
 mod mail;
 #[path = "it/people.rs"]
 mod people;
+#[path = "it/personas.rs"]
+mod personas;
 #[expect(dead_code, unused_imports, reason = "its other tests are tests only")]
 #[path = "it/pool.rs"]
 mod pool;
@@ -1121,6 +1125,134 @@ const PEOPLE: &[Mutation] = &[
         "drop trigger workspace_changed on rowhouse.workspaces",
         "a_tenant_keeps_its_last_workspace",
     ),
+    (
+        "projects: their admins say nothing",
+        "drop policy project_admins on rowhouse.user_project_roles",
+        "a_projects_admin_says_who_is_in_it",
+    ),
+    (
+        "projects: whoever edits one says who is in it",
+        "select pg_temp.edit_policy('rowhouse.user_project_roles', 'project_admins', 'caller_administers', 'caller_edits')",
+        "a_projects_admin_says_who_is_in_it",
+    ),
+    (
+        "projects: an admin of one is one of all",
+        "select pg_temp.edit_policy('rowhouse.user_project_roles', 'project_admins', '(project_id = ANY', '(cardinality(rowhouse.caller_administers()) > 0 or project_id = ANY'), pg_temp.edit('rowhouse_private.managed_by_caller', 'in_project = any (l.administers)', 'cardinality(l.administers) > 0')",
+        "a_projects_admin_says_nothing_beyond_it",
+    ),
+    (
+        "projects: their admins add to what they see only",
+        "alter policy project_admins on rowhouse.user_project_roles with check (true); select pg_temp.edit('rowhouse_private.managed_by_caller', 'in_project = any (l.administers)', 'cardinality(l.administers) > 0')",
+        "a_projects_admin_says_nothing_beyond_it",
+    ),
+    (
+        "projects: their admins let anybody in",
+        "alter table rowhouse.user_project_roles drop constraint user_project_roles_member",
+        "a_projects_admin_says_nothing_beyond_it",
+    ),
+    (
+        "projects: an admin demoted meanwhile goes on",
+        "select pg_temp.edit('rowhouse_private.managed_by_caller', 'in_project = any (l.administers)', 'in_project is not null')",
+        "who_no_longer_administers_a_project_says_nothing",
+    ),
+    (
+        "projects: who became a viewer meanwhile goes on",
+        "select pg_temp.edit('rowhouse_private.managed_by_caller', 'l.access = ''w'' and ', '')",
+        "who_no_longer_administers_a_project_says_nothing",
+    ),
+];
+
+const DEPLOYED: &[Mutation] = &[
+    (
+        "deployed: everybody inside sees it",
+        "alter policy by_resource on rowhouse.deployments using (true)",
+        "a_deployment_is_for_those_who_see_its_resource",
+    ),
+    (
+        "deployed: may_see sees with its owner's eyes",
+        "alter function rowhouse.may_see security definer; grant select on rowhouse.resources to rowhouse_definer; create policy eyes on rowhouse.resources for select to rowhouse_definer using (true)",
+        "a_deployment_is_for_those_who_see_its_resource",
+    ),
+    (
+        "deployed: whoever sees it changes it",
+        "select pg_temp.edit('rowhouse_private.deployment_changed', 'for share', '')",
+        "a_deployment_is_changed_by_those_who_edit_its_resource",
+    ),
+    (
+        "deployed: nothing is asked",
+        "drop trigger deployment_changed on rowhouse.deployments",
+        "a_deployment_is_changed_by_those_who_edit_its_resource",
+    ),
+    (
+        "deployed: one says who asked for it",
+        "grant insert (status), update (created_by) on rowhouse.deployments to rowhouse_app",
+        "a_deployment_is_changed_by_those_who_edit_its_resource",
+    ),
+    (
+        "deployed: twice in one place",
+        "drop index rowhouse.deployments_place",
+        "a_deployment_is_changed_by_those_who_edit_its_resource",
+    ),
+    (
+        "deployed: every way is open",
+        "select pg_temp.edit('rowhouse_private.deployment_changed', 'new.status <> old.status and', 'false and')",
+        "a_deployment_goes_from_state_to_state",
+    ),
+    (
+        "deployed: deleted while it runs",
+        "select pg_temp.edit('rowhouse_private.deployment_changed', '''active'' = any (array[old.status, new.status])', 'false')",
+        "a_deleted_deployment_stays_deleted",
+    ),
+    (
+        "deployed: comes back",
+        "select pg_temp.edit('rowhouse_private.deployment_changed', 'old.deleted_at is not null', 'false')",
+        "a_deleted_deployment_stays_deleted",
+    ),
+    (
+        "deployed: outlives its resource",
+        "drop trigger deployments_stopped on rowhouse.resources",
+        "a_deleted_resource_runs_nowhere",
+    ),
+    (
+        "deployed: a deleted resource starts",
+        "select pg_temp.edit('rowhouse_private.deployment_changed', 'gone is not null', 'false')",
+        "a_deleted_resource_runs_nowhere",
+    ),
+    (
+        "deployed: started while it is deleted",
+        "select pg_temp.edit('rowhouse_private.deployment_changed', 'for share', '')",
+        "what_is_deleted_is_not_started_at_the_same_time",
+    ),
+    (
+        "deployed: the platform starts it",
+        "grant update (status) on rowhouse.deployments to rowhouse_platform; grant select, update on rowhouse.resources to rowhouse_platform; create policy platform on rowhouse.resources for all to rowhouse_platform using (true)",
+        "the_platform_sees_deployments_and_changes_none",
+    ),
+    (
+        "personas: everybody gives them",
+        "alter policy managers on rowhouse.persona_mappings using (true) with check (true); drop trigger persona_changed on rowhouse.persona_mappings",
+        "personas_are_for_those_who_manage_to_say",
+    ),
+    (
+        "personas: another tenant's key is as good",
+        "alter table rowhouse.persona_mappings drop constraint persona_mappings_speaker",
+        "personas_are_for_those_who_manage_to_say",
+    ),
+    (
+        "personas: twice the same",
+        "alter table rowhouse.persona_mappings drop constraint persona_mappings_once",
+        "a_key_speaks_as_a_persona_once",
+    ),
+    (
+        "personas: who was removed goes on",
+        "drop trigger persona_changed on rowhouse.persona_mappings",
+        "who_was_removed_gives_no_persona",
+    ),
+    (
+        "personas: a revoked key is given one",
+        "select pg_temp.edit('rowhouse_private.persona_changed', 'k.revoked_at is not null', 'false')",
+        "a_revoked_key_is_given_no_persona",
+    ),
 ];
 
 const TRAIL: &[Mutation] = &[
@@ -1229,12 +1361,14 @@ async fn all() -> bool {
         attacks::d_keys::CHECKS,
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
+        deployments::CHECKS,
         mail::CHECKS,
         requests::CHECKS,
         provisioning::CHECKS,
         rights::CHECKS,
         trail::CHECKS,
         people::CHECKS,
+        personas::CHECKS,
         wall::CHECKS,
         pool::CHECKS,
     ]
@@ -1249,6 +1383,7 @@ async fn all() -> bool {
         ENTER,
         LIVENESS,
         PEOPLE,
+        DEPLOYED,
         INSIDE,
         TRAIL,
         REQUESTS,

@@ -1,4 +1,5 @@
-//! `/api/v1/tenants/{tenant}/projects` and who is in them: read by whoever is inside, changed by owners and admins.
+//! `/api/v1/tenants/{tenant}/projects` and who is in them: read by whoever is inside, changed by owners and admins; who is in
+//! a project also by its own admins.
 
 use axum::Json;
 use axum::http::StatusCode;

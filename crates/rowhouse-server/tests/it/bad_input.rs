@@ -401,6 +401,11 @@ fn a_query_is_refused_by_field_and_rule() {
         ("/audit", "workspace=x", "workspace"),
         ("/keys", "limit=0", "limit"),
         ("/workspaces", "cursor=x", "cursor"),
+        ("/deployments", "resource=x", "resource"),
+        ("/deployments", "status=running", "status"),
+        ("/deployments", "cursor=x", "cursor"),
+        ("/personas", "key=x", "key"),
+        ("/personas", "cursor=x", "cursor"),
     ];
     for (list, query, field) in cases {
         get(&home.path(&format!("{list}?{query}")))
@@ -410,7 +415,14 @@ fn a_query_is_refused_by_field_and_rule() {
     let long = format!("/resources?q={}", "x".repeat(201));
     get(&home.path(&long)).by(&writer).invalid("q");
     // Twice the same, and what nobody knows: both are refused instead of being overlooked.
-    for list in ["/resources", "/audit", "/keys", "/workspaces"] {
+    for list in [
+        "/resources",
+        "/audit",
+        "/keys",
+        "/workspaces",
+        "/deployments",
+        "/personas",
+    ] {
         get(&home.path(&format!("{list}?limit=1&limit=2")))
             .by(&writer)
             .invalid("limit");

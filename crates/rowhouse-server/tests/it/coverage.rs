@@ -144,7 +144,7 @@ fn the_list_of_exemptions_names_routes_that_are_there() {
         assert!(needed, "{method} {path} needs no exemption from {probe:?}");
         assert!(reason.len() > 20, "{method} {path}: why?");
     }
-    assert!(operations.len() >= 64, "{}", operations.len());
+    assert!(operations.len() >= 74, "{}", operations.len());
 }
 
 #[track_caller]
@@ -269,6 +269,8 @@ impl Stage {
                     text(&list["items"][0]["id"])
                 }
                 "resource" => text(&self.home.resource("Subject")["id"]),
+                "deployment" => self.deployed(),
+                "persona" => self.persona(),
                 "file" => "index.html".into(),
                 other => panic!("{}: what stands for {{{other}}}?", operation.path),
             };
@@ -298,6 +300,8 @@ impl Stage {
                 .unwrap_or_default();
             if of_body.contains("res_") {
                 subject.push(("resource", text(&self.home.resource("Subject")["id"])));
+            }
+            if of_body.contains("key_") {
                 subject.push(("key", self.home.key(&["read"]).0));
             }
             return subject;
@@ -316,6 +320,22 @@ impl Stage {
         let body = json!({ "name": fresh_request() });
         let made = post(&self.home.path(list), &body).by(operator()).gets(201);
         text(&made.json()["id"])
+    }
+
+    /// A deployment of a new resource.
+    fn deployed(&self) -> String {
+        let resource = text(&self.home.resource("Subject")["id"]);
+        let body = json!({ "resource_id": resource, "environment": "SANDBOX" });
+        let made = post(&self.home.path("/deployments"), &body).by(&self.key);
+        text(&made.gets(201).json()["id"])
+    }
+
+    /// A mapping of a new key.
+    fn persona(&self) -> String {
+        let key = self.home.key(&["read"]).0;
+        let body = json!({ "api_key_id": key, "persona_id": uuid(&key), "name": "Concierge" });
+        let made = post(&self.home.path("/personas"), &body).by(operator());
+        text(&made.gets(201).json()["id"])
     }
 
     fn refusals(&mut self, operation: &Operation, subject: &[(&'static str, String)]) {
@@ -425,6 +445,8 @@ impl Stage {
             "project" => missing("prj"),
             "invitation" => missing("inv"),
             "session" => missing("ses"),
+            "deployment" => missing("dep"),
+            "persona" => missing("per"),
             other => panic!("what is no {other}?"),
         };
         let mut pairs = vec![
@@ -568,6 +590,8 @@ impl Stage {
             "project",
             "invitation",
             "session",
+            "deployment",
+            "persona",
         ]
         .into_iter()
         .find(|noun| operation.path.contains(&format!("/{noun}s")))
@@ -597,8 +621,15 @@ impl Stage {
         } else {
             "-".into()
         };
-        let resource =
-            resource.map_or_else(|| "-".to_owned(), |resource| uuid(&resource).to_string());
+        let resource = if operation.path.contains("/deployments") {
+            let id = uuid(&object);
+            column(&format!(
+                "select resource_id::text from rowhouse.deployments where id = '{id}'"
+            ))
+            .remove(0)
+        } else {
+            resource.map_or_else(|| "-".to_owned(), |resource| uuid(&resource).to_string())
+        };
         if operation.path.ends_with("/invitations/accept") {
             // Beside it, a tenant of his own is founded for who is new, and begun to be set up.
             let home = uuid(&tenant).to_string();

@@ -110,7 +110,18 @@ fn in_a_tenant() -> Vec<(&'static str, Answer)> {
     accept.gets(201);
     let home = Tenant::founded();
     let owner = home.user(Role::Owner);
+    let revoked = tenant.key(&["read"]).0;
+    call("DELETE", &tenant.path(&format!("/keys/{revoked}")))
+        .by(operator())
+        .gets(204);
+    let persona = json!({ "api_key_id": revoked, "persona_id": uuid(&revoked), "name": "Nobody" });
     vec![
+        (
+            "wrong-state",
+            post(&tenant.path("/personas"), &persona)
+                .by(operator())
+                .send(),
+        ),
         ("invitation-over", accept.send()),
         (
             "last-owner",

@@ -260,8 +260,22 @@ fn entries_keys_and_workspaces_have_pages_too() {
          select '{id}', '{}', p.id, 'read' from rowhouse.principals p where p.tenant_id = '{id}'",
         uuid(&resource)
     ));
+    for _ in 0..5 {
+        let resource = text(&home.resource("Deployed")["id"]);
+        let body = json!({ "resource_id": resource, "environment": "SANDBOX" });
+        post(&home.path("/deployments"), &body)
+            .by(&writer)
+            .gets(201);
+        let key = home.key(&["read"]).0;
+        let body = json!({ "api_key_id": key, "persona_id": uuid(&key), "name": "Concierge" });
+        post(&home.path("/personas"), &body)
+            .by(operator())
+            .gets(201);
+    }
     for (list, id, count) in [
         ("/workspaces".to_owned(), "id", 10),
+        ("/deployments".to_owned(), "id", 5),
+        ("/personas".to_owned(), "id", 5),
         (format!("/resources/{resource}/acl"), "principal_id", 3),
     ] {
         let pages = walk(&home.path(&format!("{list}?limit=2")), &writer, |_| {});

@@ -451,6 +451,50 @@ fn who_manages_and_who_does_not() {
 }
 
 #[test]
+fn a_projects_admin_says_who_is_in_it() {
+    let (home, owner) = owned();
+    let (pia, bob) = (
+        join(&home, &owner.session, "member"),
+        join(&home, &owner.session, "member"),
+    );
+    let made = |name: &str| {
+        let project = post(&home.path("/projects"), &json!({ "name": name }));
+        text(&project.by(&owner.session).gets(201).json()["id"])
+    };
+    let (apollo, gemini) = (made("Apollo"), made("Gemini"));
+    let of = |project: &str, who: &str| home.path(&format!("/projects/{project}/members/{who}"));
+    let put = |project: &str, who: &str, role: &str| {
+        call("PUT", &of(project, who)).json(&json!({ "role": role }))
+    };
+    put(&apollo, &bob.id, "viewer")
+        .by(&pia.session)
+        .refused(403, "not-permitted");
+    put(&apollo, &pia.id, "admin").by(&owner.session).gets(204);
+    put(&gemini, &pia.id, "editor").by(&owner.session).gets(204);
+    for role in ["viewer", "editor", "admin"] {
+        put(&apollo, &bob.id, role).by(&pia.session).gets(204);
+    }
+    put(&gemini, &bob.id, "viewer")
+        .by(&pia.session)
+        .refused(403, "not-permitted");
+    put(&apollo, &missing("usr"), "viewer")
+        .by(&pia.session)
+        .refused(404, "not-found");
+    let listed = get(&home.path(&format!("/projects/{apollo}/members"))).by(&bob.session);
+    assert_eq!(listed.gets(200).json()["items"][0]["role"], "admin");
+    call("DELETE", &of(&gemini, &pia.id))
+        .by(&pia.session)
+        .refused(403, "not-permitted");
+    call("DELETE", &of(&apollo, &bob.id))
+        .by(&pia.session)
+        .gets(204);
+    call("PATCH", &home.path(&format!("/projects/{apollo}")))
+        .json(&json!({ "name": "Hers" }))
+        .by(&pia.session)
+        .refused(403, "not-permitted");
+}
+
+#[test]
 fn a_session_is_listed_and_ended() {
     let (home, owner) = owned();
     let ann = join(&home, &owner.session, "viewer");

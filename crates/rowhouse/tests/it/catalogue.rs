@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rowhouse::members::Role;
 use rowhouse::projects::ProjectRole;
 use rowhouse::tenants::{Kind, PlanTier, Status};
-use rowhouse::{jobs, mail, provisioning, quotas};
+use rowhouse::{deployments, jobs, keys, mail, provisioning, quotas, resources};
 
 use crate::attacks::{allowed, checks, sees};
 use crate::world::World;
@@ -72,11 +72,12 @@ const DEFINERS: &[&str] = &[
     "rowhouse_private.invitation_changed()",
     "rowhouse_private.key_changed()",
     "rowhouse_private.mail_queued()", // tells the registry that there is something to do
-    "rowhouse_private.managed_by_caller(uuid)", // reads the caller's liveness row, and locks the tenant's
+    "rowhouse_private.managed_by_caller(uuid,uuid)", // reads the caller's liveness row, and locks the tenant's
     "rowhouse_private.member_changed()",
     "rowhouse_private.member_went()",
     "rowhouse_private.membership_changed()",
     "rowhouse_private.one_at_a_time(uuid)",
+    "rowhouse_private.persona_changed()",
     "rowhouse_private.principal_added()",
     "rowhouse_private.projects_changed()",
     "rowhouse_private.provisioning_started()", // as mail_queued
@@ -97,12 +98,15 @@ const QUALIFIED: &[&str] = &[
 /// Every trigger of ours: what it watches is kept up to date in the same transaction.
 const TRIGGERS: &[&str] = &[
     "rowhouse.api_keys|key_changed",
+    "rowhouse.deployments|deployment_changed",
     "rowhouse.invitations|invitation_changed",
     "rowhouse.outbox|mail_queued",
+    "rowhouse.persona_mappings|persona_changed",
     "rowhouse.principals|principal_added",
     "rowhouse.projects|projects_added",
     "rowhouse.projects|projects_changed",
     "rowhouse.provisioning_runs|provisioning_started",
+    "rowhouse.resources|deployments_stopped",
     "rowhouse.resources|shared",
     "rowhouse.team_members|team_members_changed",
     "rowhouse.teams|team_changed",
@@ -697,6 +701,7 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
         called,
         set(&[
             "rowhouse.bound_tenant()",
+            "rowhouse.caller_administers()",
             "rowhouse.caller_audiences()",
             "rowhouse.caller_edits()",
             "rowhouse.caller_principals()",
@@ -705,6 +710,7 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
             "rowhouse.current_projects()",
             "rowhouse.current_user_id()",
             "rowhouse.floor_first()",
+            "rowhouse.may_see(uuid)",
             "rowhouse.may_share(uuid)",
             "rowhouse.may_use_workspace(uuid)",
             "rowhouse.writable_tenant()"
@@ -714,7 +720,7 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
     none(
         world,
         "select oid::regprocedure from pg_proc where pronamespace = 'rowhouse'::regnamespace
-           and proname in ('bound_tenant', 'writable_tenant', 'current_tenant', 'current_user_id', 'current_projects', 'caller_principals', 'caller_audiences', 'caller_edits', 'caller_administers', 'may_share', 'may_use_workspace', 'current_principal', 'caller_role', 'default_tenant')
+           and proname in ('bound_tenant', 'writable_tenant', 'current_tenant', 'current_user_id', 'current_projects', 'caller_principals', 'caller_audiences', 'caller_edits', 'caller_administers', 'may_see', 'may_share', 'may_use_workspace', 'current_principal', 'caller_role', 'default_tenant')
            and (provolatile <> 's' or proparallel <> 's')",
     )
     .await;
@@ -772,54 +778,28 @@ pub async fn every_constraint_has_a_name_of_its_own(world: &World) {
     .await;
 }
 
+fn texts(all: &[impl ToString]) -> Vec<String> {
+    all.iter().map(ToString::to_string).collect()
+}
+
 pub async fn closed_sets_are_those_of_the_enums(world: &World) {
     for (constraint, members) in [
-        (
-            "tenants_kind",
-            Kind::ALL
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>(),
-        ),
-        (
-            "tenants_plan",
-            PlanTier::ALL.iter().map(ToString::to_string).collect(),
-        ),
-        (
-            "outbox_status",
-            mail::Status::ALL.iter().map(ToString::to_string).collect(),
-        ),
-        (
-            "provisioning_runs_status",
-            provisioning::Status::ALL
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        ),
-        (
-            "quotas_name",
-            quotas::Name::ALL.iter().map(ToString::to_string).collect(),
-        ),
-        (
-            "jobs_kind",
-            jobs::Kind::ALL.iter().map(ToString::to_string).collect(),
-        ),
-        (
-            "tenants_status",
-            Status::ALL.iter().map(ToString::to_string).collect(),
-        ),
-        (
-            "tenant_members_role",
-            Role::ALL.iter().map(ToString::to_string).collect(),
-        ),
-        (
-            "invitations_role",
-            Role::ALL.iter().map(ToString::to_string).collect(),
-        ),
-        (
-            "user_project_roles_role",
-            ProjectRole::ALL.iter().map(ToString::to_string).collect(),
-        ),
+        ("tenants_kind", texts(Kind::ALL)),
+        ("tenants_plan", texts(PlanTier::ALL)),
+        ("outbox_status", texts(mail::Status::ALL)),
+        ("provisioning_runs_status", texts(provisioning::Status::ALL)),
+        ("quotas_name", texts(quotas::Name::ALL)),
+        ("jobs_kind", texts(jobs::Kind::ALL)),
+        ("tenants_status", texts(Status::ALL)),
+        ("tenant_members_role", texts(Role::ALL)),
+        ("invitations_role", texts(Role::ALL)),
+        ("user_project_roles_role", texts(ProjectRole::ALL)),
+        ("api_keys_environment", texts(keys::Environment::ALL)),
+        ("deployments_environment", texts(keys::Environment::ALL)),
+        ("deployments_status", texts(deployments::Status::ALL)),
+        ("resources_type", texts(resources::ResourceType::ALL)),
+        ("resources_visibility", texts(resources::Visibility::ALL)),
+        ("resource_acl_access", texts(resources::AclAccess::ALL)),
     ] {
         let check = allowed(
             &world.superuser().await,

@@ -5,6 +5,7 @@
 mod attacks;
 mod catalogue;
 mod chinook;
+mod deployments;
 mod docs;
 mod doctor;
 mod embedded;
@@ -12,6 +13,7 @@ mod isolation;
 mod keys;
 mod mail;
 mod people;
+mod personas;
 mod plans;
 mod pool;
 mod probe;
@@ -28,16 +30,18 @@ mod world;
 /// Each check is also a mutant's killer, found by its name.
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let files: [&[(&str, attacks::Check)]; 12] = [
+    let files: [&[(&str, attacks::Check)]; 14] = [
         attacks::a_wall::CHECKS,
         attacks::b_ways_around::CHECKS,
         attacks::c_context::CHECKS,
         attacks::d_keys::CHECKS,
         attacks::e_side_channels::CHECKS,
         catalogue::CHECKS,
+        deployments::CHECKS,
         mail::CHECKS,
         provisioning::CHECKS,
         people::CHECKS,
+        personas::CHECKS,
         requests::CHECKS,
         rights::CHECKS,
         wall::CHECKS,

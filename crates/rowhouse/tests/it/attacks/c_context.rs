@@ -537,6 +537,7 @@ pub async fn c05_nothing_seals_what_a_caller_hands_over(world: &World) {
             "rowhouse.enter(bytea)",
             "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid,text,text)",
             "rowhouse.locate(text,bytea)",
+            "rowhouse.may_see(uuid)",
             "rowhouse.may_share(uuid)",
             "rowhouse.may_use_workspace(uuid)",
             "rowhouse.residue(bigint)",

@@ -185,6 +185,9 @@ async fn fill(world: &World) {
                  insert into rowhouse.audit_seals (tenant_id, number, rows, digest) values ('{t}', 1, 1, sha256('{t}'));
                  insert into rowhouse.quotas (tenant_id, name, amount) values ('{t}', 'keys', 1);
                  insert into rowhouse.tenant_configs (tenant_id, key, value) values ('{t}', 'storage.prefix', '1');
+                 insert into rowhouse.deployments (tenant_id, id, resource_id, environment) values ('{t}', '{t}', '{t}', 'SANDBOX');
+                 insert into rowhouse.persona_mappings (tenant_id, id, api_key_id, persona_id, name)
+                 select '{t}', '{t}', k.id, '{t}', 'persona' from rowhouse.api_keys k where k.tenant_id = '{t}';
                  insert into rowhouse.idempotency_keys (tenant_id, principal_id, key, request) values ('{t}', '{u}', 'key', sha256('{t}'));
                  commit",
                 t = tenant.id.uuid(),

@@ -1,0 +1,4 @@
+//! Personas, over HTTP and from the command line.
+
+pub mod api;
+pub mod cli;

@@ -1,0 +1,153 @@
+-- What a tenant runs of its resources, and as whom its keys speak. Class `admin`.
+--
+-- Whose a deployment is, its resource says: who sees the resource sees it, who edits the resource changes it, and the floor
+-- of a project holds for both. So it has no owner, visibility or project of its own that could differ. The platform
+-- sees which there are, and changes none.
+
+grant create on schema rowhouse, rowhouse_private to rowhouse_definer;
+set local role rowhouse_owner;
+
+create table rowhouse.deployments (
+  tenant_id uuid not null default rowhouse.default_tenant() constraint deployments_tenant references rowhouse.tenants (id),
+  id uuid not null,
+  resource_id uuid not null,
+  environment text not null constraint deployments_environment check (environment in ('SANDBOX', 'PRODUCTION')),
+  status text not null default 'pending'
+    constraint deployments_status check (status in ('pending', 'active', 'stopped', 'failed')),
+  created_by uuid not null default rowhouse.current_principal(),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz,
+  constraint deployments_pkey primary key (tenant_id, id),
+  constraint deployments_resource foreign key (tenant_id, resource_id) references rowhouse.resources (tenant_id, id),
+  constraint deployments_creator foreign key (tenant_id, created_by) references rowhouse.principals (tenant_id, id)
+);
+create unique index deployments_place on rowhouse.deployments (tenant_id, resource_id, environment) where deleted_at is null;
+create index deployments_by_age on rowhouse.deployments (tenant_id, created_at desc, id desc);
+
+create table rowhouse.persona_mappings (
+  tenant_id uuid not null default rowhouse.default_tenant()
+    constraint persona_mappings_tenant references rowhouse.tenants (id),
+  id uuid not null,
+  api_key_id uuid not null,
+  persona_id uuid not null, -- the application's own: it holds no right here
+  name text not null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint persona_mappings_pkey primary key (tenant_id, id),
+  constraint persona_mappings_speaker foreign key (tenant_id, api_key_id) references rowhouse.api_keys (tenant_id, id),
+  constraint persona_mappings_once unique (tenant_id, api_key_id, persona_id)
+);
+create index persona_mappings_by_age on rowhouse.persona_mappings (tenant_id, created_at desc, id desc);
+create index persona_mappings_by_persona on rowhouse.persona_mappings (tenant_id, persona_id, created_at desc, id desc);
+
+set local role rowhouse_definer;
+
+-- Does the caller see this resource? Asked as the caller, whom the policies of `resources` bind.
+create function rowhouse.may_see(resource uuid) returns boolean
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return exists (
+    select from rowhouse.resources r where r.tenant_id = rowhouse.current_tenant() and r.id = resource);
+end
+$$;
+
+-- Who deploys a resource edits it: it is locked as if to be changed, which its own policies allow or not. So it is not
+-- deleted at the same time, either.
+create function rowhouse_private.deployment_changed() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  moves constant text[] :=
+    '{pending to active,pending to stopped,pending to failed,active to stopped,active to failed,stopped to active,failed to pending}';
+  gone timestamptz;
+begin
+  select r.deleted_at into gone from rowhouse.resources r
+  where r.tenant_id = new.tenant_id and r.id = new.resource_id
+  for share;
+  if not found then
+    raise exception 'a resource is deployed by those who edit it' using errcode = '42501',
+      schema = 'rowhouse', table = 'deployments', constraint = 'deployments_by_editors';
+  elsif gone is not null and new.deleted_at is null and new.status = any ('{pending,active}') then
+    raise exception 'the resource is deleted' using errcode = 'RH010';
+  elsif tg_op = 'UPDATE' and new.status <> old.status and format('%s to %s', old.status, new.status) <> all (moves) then
+    raise exception 'a deployment does not go from % to %', old.status, new.status using errcode = 'RH010';
+  elsif tg_op = 'UPDATE' and new.deleted_at is not null and 'active' = any (array[old.status, new.status]) then
+    raise exception 'a deployment that is active is stopped before it is deleted' using errcode = 'RH010';
+  elsif tg_op = 'UPDATE' and new.deleted_at is null and old.deleted_at is not null then
+    raise exception 'a deleted deployment stays deleted' using errcode = 'RH010';
+  end if;
+  return new;
+end
+$$;
+
+-- What is deleted does not run. Brought back, it is not started by itself.
+create function rowhouse_private.resource_deleted() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  with stopped as (
+    update rowhouse.deployments d
+    set status = 'stopped'
+    where d.tenant_id = new.tenant_id and d.resource_id = new.id and d.deleted_at is null
+      and d.status = any ('{pending,active}')
+    returning d.id
+  )
+  insert into rowhouse.audit_log (tenant_id, id, action, object_id, resource_id)
+  select new.tenant_id, gen_random_uuid(), 'deployments.stop', s.id, new.id
+  from stopped s;
+  return null;
+end
+$$;
+
+create function rowhouse_private.persona_changed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform rowhouse_private.managed_by_caller(case when tg_op = 'DELETE' then old.tenant_id else new.tenant_id end);
+  if tg_op = 'INSERT' and exists (
+    select from rowhouse.api_keys k
+    where k.tenant_id = new.tenant_id and k.id = new.api_key_id and k.revoked_at is not null)
+  then
+    raise exception 'a key that was revoked speaks as nobody any more' using errcode = 'RH010';
+  end if;
+  return null;
+end
+$$;
+
+grant execute on function rowhouse.may_see to rowhouse_app;
+grant execute on function rowhouse_private.deployment_changed, rowhouse_private.resource_deleted, rowhouse_private.persona_changed
+to rowhouse_owner;
+
+set local role rowhouse_owner;
+
+select rowhouse.raise_wall('rowhouse.deployments', 'admin', 'enforce');
+select rowhouse.raise_wall('rowhouse.persona_mappings', 'admin', 'enforce');
+
+drop policy inside on rowhouse.deployments;
+drop policy managers on rowhouse.deployments;
+create policy by_resource on rowhouse.deployments for all to rowhouse_app
+using (rowhouse.may_see(resource_id)) with check (rowhouse.may_see(resource_id)); -- and for changes the trigger
+
+create trigger deployment_changed before insert or update on rowhouse.deployments
+for each row execute function rowhouse_private.deployment_changed();
+create trigger deployments_stopped after update of deleted_at on rowhouse.resources
+for each row when (old.deleted_at is null and new.deleted_at is not null)
+execute function rowhouse_private.resource_deleted();
+create trigger persona_changed after insert or update or delete on rowhouse.persona_mappings
+for each row execute function rowhouse_private.persona_changed();
+create trigger touch before update on rowhouse.deployments for each row execute function rowhouse_private.touch();
+create trigger touch before update on rowhouse.persona_mappings for each row execute function rowhouse_private.touch();
+
+grant select on rowhouse.deployments to rowhouse_app, rowhouse_platform;
+grant insert (tenant_id, id, resource_id, environment), update (status, deleted_at) on rowhouse.deployments to rowhouse_app;
+grant select, insert (tenant_id, id, api_key_id, persona_id, name), update (name), delete on rowhouse.persona_mappings
+to rowhouse_app, rowhouse_platform;
+
+reset role;
+revoke create on schema rowhouse, rowhouse_private from rowhouse_definer;

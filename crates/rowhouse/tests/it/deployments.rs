@@ -1,0 +1,372 @@
+//! Deployments: whose they are, how they move, what becomes of them. The attacker runs SQL as the app's login inside alpha.
+
+use rowhouse::deployments::{self, Changes, Filter, NewDeployment, Status};
+use rowhouse::ids::{DeploymentId, ResourceId};
+use rowhouse::keys::Environment;
+use rowhouse::members::Role;
+use rowhouse::resources::{self, AclAccess};
+use rowhouse::{Context, Error, audit};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::attacks::{
+    MY_RESOURCE, allowed, attacker, attempt, checks, enter, is_refused, refused, sees, touches,
+};
+use crate::people::member;
+use crate::world::World;
+
+checks![
+    a_deployment_is_for_those_who_see_its_resource,
+    a_deployment_is_changed_by_those_who_edit_its_resource,
+    a_deployment_goes_from_state_to_state,
+    a_deleted_deployment_stays_deleted,
+    a_deleted_resource_runs_nowhere,
+    what_is_deleted_is_not_started_at_the_same_time,
+    the_platform_sees_deployments_and_changes_none,
+];
+
+const MINE: Uuid = Uuid::from_u128(0xde);
+const DEPLOYED: &str = "select environment, status from rowhouse.deployments order by 1";
+
+fn resource() -> ResourceId {
+    MY_RESOURCE.parse::<Uuid>().unwrap().into()
+}
+
+fn deploying(resource: &str) -> String {
+    format!(
+        "insert into rowhouse.deployments (id, resource_id, environment)
+         values ('{MINE}', '{resource}', 'PRODUCTION')"
+    )
+}
+
+fn setting(status: impl std::fmt::Display) -> String {
+    format!("update rowhouse.deployments set status = '{status}' where id = '{MINE}'")
+}
+
+async fn deploy(
+    world: &World,
+    by: &Context,
+    environment: Environment,
+) -> Result<DeploymentId, Error> {
+    let mut tx = world.house.begin(by).await?;
+    let new = NewDeployment {
+        resource_id: resource(),
+        environment,
+    };
+    let made = deployments::create(&mut tx, &new).await?;
+    tx.commit().await?;
+    Ok(made.id)
+}
+
+async fn moves(world: &World, by: &Context, id: DeploymentId, status: Status) -> Result<(), Error> {
+    let mut tx = world.house.begin(by).await?;
+    deployments::update(&mut tx, id, &Changes { status }, None).await?;
+    tx.commit().await
+}
+
+async fn as_root(world: &World, set: &str) {
+    let sql = format!("update rowhouse.resources set {set} where id = '{MY_RESOURCE}'");
+    touches(&world.superuser().await, &sql, 1).await;
+}
+
+pub async fn a_deployment_is_for_those_who_see_its_resource(world: &World) {
+    let owner = world.alpha.context();
+    let bob = member(world, "bob@example.com", Role::Member).await;
+    deploy(world, &owner, Environment::Production)
+        .await
+        .unwrap();
+    let tenant = world.alpha.id.uuid();
+    let project = Uuid::from_u128(0xb1);
+    let make = format!(
+        "insert into rowhouse.projects (tenant_id, id, name) values ('{tenant}', '{project}', 'apollo')"
+    );
+    // As the owner, since the triggers ask who it is.
+    let a = attacker(world).await;
+    touches(&a, &make, 1).await;
+    a.batch_execute("commit").await.unwrap();
+    let seen_by = async |context: &Context| {
+        let client = world.app().await;
+        enter(&client, world, context).await;
+        allowed(&client, DEPLOYED).await.len()
+    };
+    for (set, by_bob) in [
+        ("visibility = 'tenant'".to_owned(), 1),
+        ("visibility = 'private'".to_owned(), 0),
+        (
+            format!("visibility = 'tenant', project_id = '{project}'"),
+            0,
+        ),
+    ] {
+        as_root(world, &set).await;
+        assert_eq!(seen_by(&owner).await, 1, "HOLE: its owner does not: {set}");
+        assert_eq!(seen_by(&bob).await, by_bob, "HOLE: {set}");
+        assert_eq!(seen_by(&world.beta.context()).await, 0, "HOLE: {set}");
+    }
+    let join = format!(
+        "insert into rowhouse.user_project_roles (project_id, user_id, role) values ('{project}', '{}', 'viewer')",
+        bob.principal_id().uuid()
+    );
+    let a = attacker(world).await;
+    touches(&a, &join, 1).await;
+    a.batch_execute("commit").await.unwrap();
+    assert_eq!(seen_by(&bob).await, 1, "HOLE: who is in the project");
+}
+
+pub async fn a_deployment_is_changed_by_those_who_edit_its_resource(world: &World) {
+    let owner = world.alpha.context();
+    let bob = member(world, "bob@example.com", Role::Member).await;
+    let b = world.app().await;
+    enter(&b, world, &bob).await;
+    refused(&b, &deploying(MY_RESOURCE), "42501").await;
+    let a = attacker(world).await;
+    touches(&a, &deploying(MY_RESOURCE), 1).await;
+    a.batch_execute("commit").await.unwrap();
+    let delete = "update rowhouse.deployments set deleted_at = now()";
+    for sql in [&setting("active"), delete] {
+        refused(&b, sql, "42501").await;
+    }
+    drop(b);
+    is_refused(
+        moves(world, &bob, MINE.into(), Status::Active).await,
+        "not-permitted",
+    );
+    is_refused(
+        deploy(world, &bob, Environment::Sandbox).await,
+        "not-permitted",
+    );
+    // With the right to edit he does, and a context that only reads does not.
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    resources::grant(&mut tx, resource(), bob.principal_id(), AclAccess::Write)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    is_refused(
+        moves(world, &bob.clone().read_only(), MINE.into(), Status::Active).await,
+        "read-only",
+    );
+    moves(world, &bob, MINE.into(), Status::Active)
+        .await
+        .unwrap();
+    deploy(world, &bob, Environment::Sandbox).await.unwrap();
+    is_refused(deploy(world, &owner, Environment::Sandbox).await, "taken");
+    // Nobody says who asked for it, of what it is, or that it runs already.
+    let a = attacker(world).await;
+    for sql in [
+        "update rowhouse.deployments set resource_id = resource_id",
+        "update rowhouse.deployments set created_by = created_by",
+        "update rowhouse.deployments set environment = 'SANDBOX'",
+        "insert into rowhouse.deployments (id, resource_id, environment, status) select gen_random_uuid(), resource_id, 'SANDBOX', 'active' from rowhouse.deployments",
+        "delete from rowhouse.deployments",
+    ] {
+        refused(&a, sql, "42501").await;
+    }
+    // Of what is not there, or beta's, is said the same.
+    for other in [
+        crate::attacks::THEIR_RESOURCE,
+        &Uuid::from_u128(7).to_string(),
+    ] {
+        refused(&a, &deploying(other), "42501").await;
+    }
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    let trail = audit::list(&mut tx, &audit::Filter::default(), 50)
+        .await
+        .unwrap();
+    let by: Vec<_> = trail
+        .iter()
+        .filter(|entry| entry.action.starts_with("deployments."))
+        .map(|entry| (entry.action.as_str(), entry.actor_id, entry.resource_id))
+        .collect();
+    assert_eq!(
+        by,
+        [
+            ("deployments.create", bob.principal_id(), Some(resource())),
+            ("deployments.update", bob.principal_id(), Some(resource()))
+        ],
+        "HOLE: the trail"
+    );
+}
+
+pub async fn a_deployment_goes_from_state_to_state(world: &World) {
+    let ways: [(Status, &[Status], &[Status]); 4] = [
+        (
+            Status::Pending,
+            &[],
+            &[Status::Active, Status::Stopped, Status::Failed],
+        ),
+        (
+            Status::Active,
+            &[Status::Active],
+            &[Status::Stopped, Status::Failed],
+        ),
+        (
+            Status::Stopped,
+            &[Status::Active, Status::Stopped],
+            &[Status::Active],
+        ),
+        (Status::Failed, &[Status::Failed], &[Status::Pending]),
+    ];
+    let a = attacker(world).await;
+    for (from, way, on) in ways {
+        for to in Status::ALL {
+            a.batch_execute("savepoint anew").await.unwrap();
+            touches(&a, &deploying(MY_RESOURCE), 1).await;
+            for step in way {
+                touches(&a, &setting(step), 1).await;
+            }
+            if on.contains(to) || *to == from {
+                touches(&a, &setting(to), 1).await;
+            } else {
+                let refusal = refused(&a, &setting(to), "RH010").await;
+                assert!(
+                    refusal.said.contains(&format!("from {from} to {to}")),
+                    "{refusal:?}"
+                );
+            }
+            a.batch_execute("rollback to savepoint anew").await.unwrap();
+        }
+    }
+}
+
+pub async fn a_deleted_deployment_stays_deleted(world: &World) {
+    let owner = world.alpha.context();
+    let id = deploy(world, &owner, Environment::Production)
+        .await
+        .unwrap();
+    moves(world, &owner, id, Status::Active).await.unwrap();
+    let delete = async || {
+        let mut tx = world.house.begin(&owner).await?;
+        deployments::delete(&mut tx, id, None).await?;
+        tx.commit().await
+    };
+    is_refused(delete().await, "wrong-state");
+    moves(world, &owner, id, Status::Stopped).await.unwrap();
+    let a = attacker(world).await;
+    let both = "update rowhouse.deployments set status = 'active', deleted_at = now()";
+    refused(&a, both, "RH010").await;
+    drop(a);
+    delete().await.unwrap();
+    is_refused(delete().await, "not-found");
+    is_refused(moves(world, &owner, id, Status::Active).await, "not-found");
+    let a = attacker(world).await;
+    let back = "update rowhouse.deployments set deleted_at = null";
+    refused(&a, back, "RH010").await;
+    refused(
+        &a,
+        "update rowhouse.deployments set status = 'active'",
+        "RH010",
+    )
+    .await;
+    drop(a);
+    // There is room for another.
+    deploy(world, &owner, Environment::Production)
+        .await
+        .unwrap();
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    let all = deployments::list(&mut tx, &Filter::default(), 50).await;
+    assert_eq!(all.unwrap().len(), 1, "HOLE: a deleted one is listed");
+}
+
+pub async fn a_deleted_resource_runs_nowhere(world: &World) {
+    let owner = world.alpha.context();
+    let production = deploy(world, &owner, Environment::Production)
+        .await
+        .unwrap();
+    moves(world, &owner, production, Status::Active)
+        .await
+        .unwrap();
+    deploy(world, &owner, Environment::Sandbox).await.unwrap();
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    resources::delete(&mut tx, resource(), None).await.unwrap();
+    tx.commit().await.unwrap();
+    let stopped = ["PRODUCTION|stopped", "SANDBOX|stopped"];
+    let a = attacker(world).await;
+    sees(&a, DEPLOYED, &stopped).await;
+    sees(
+        &a,
+        "select count(*) from rowhouse.audit_log where action = 'deployments.stop'",
+        &["2"],
+    )
+    .await;
+    let start = "update rowhouse.deployments set status = 'active'";
+    refused(&a, start, "RH010").await;
+    touches(
+        &a,
+        "update rowhouse.deployments set deleted_at = now() where environment = 'SANDBOX'",
+        1,
+    )
+    .await;
+    refused(
+        &a,
+        &deploying(MY_RESOURCE).replace("PRODUCTION", "SANDBOX"),
+        "RH010",
+    )
+    .await;
+    drop(a);
+    is_refused(
+        moves(world, &owner, production, Status::Active).await,
+        "wrong-state",
+    );
+    is_refused(
+        deploy(world, &owner, Environment::Sandbox).await,
+        "not-found",
+    );
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    resources::restore(&mut tx, resource()).await.unwrap();
+    tx.commit().await.unwrap();
+    let a = attacker(world).await;
+    sees(&a, DEPLOYED, &stopped).await;
+    touches(&a, start, 2).await;
+}
+
+/// Whichever of the two comes first, the other waits for it, and what is deleted does not run.
+pub async fn what_is_deleted_is_not_started_at_the_same_time(world: &World) {
+    let owner = world.alpha.context();
+    let id = deploy(world, &owner, Environment::Production)
+        .await
+        .unwrap();
+    let start = format!(
+        "update rowhouse.deployments set status = 'active' where id = '{}'",
+        id.uuid()
+    );
+    let delete =
+        format!("update rowhouse.resources set deleted_at = now() where id = '{MY_RESOURCE}'");
+    for (first, second) in [(&start, &delete), (&delete, &start)] {
+        as_root(world, "deleted_at = null").await;
+        let (early, late) = (attacker(world).await, attacker(world).await);
+        touches(&early, first, 1).await;
+        let commit = async {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            early.batch_execute("commit").await.unwrap();
+        };
+        let (done, ()) = tokio::join!(attempt(&late, second), commit);
+        if *second == start {
+            let refusal = done.expect_err("HOLE: what is deleted was started");
+            assert_eq!(refusal.code, "RH010", "HOLE: {refusal:?}");
+        } else {
+            done.unwrap_or_else(|refusal| panic!("HOLE: {refusal:?}"));
+        }
+        late.batch_execute("commit").await.unwrap();
+        let runs = attacker(world).await;
+        sees(&runs, DEPLOYED, &["PRODUCTION|stopped"]).await;
+    }
+}
+
+pub async fn the_platform_sees_deployments_and_changes_none(world: &World) {
+    let owner = world.alpha.context();
+    deploy(world, &owner, Environment::Production)
+        .await
+        .unwrap();
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let system = tx.system_of(world.alpha.id).await.unwrap();
+    drop(tx);
+    let platform: Client = world.platform().await;
+    enter(&platform, world, &system).await;
+    sees(&platform, DEPLOYED, &["PRODUCTION|pending"]).await;
+    for sql in [
+        &deploying(MY_RESOURCE),
+        "update rowhouse.deployments set status = 'active'",
+        "delete from rowhouse.deployments",
+    ] {
+        refused(&platform, sql, "42501").await;
+    }
+}
