@@ -26,6 +26,7 @@ mod keys;
 mod logs;
 mod mail;
 mod members;
+mod metrics;
 mod openapi;
 mod output;
 mod page;

@@ -9,8 +9,8 @@ use utoipa::OpenApi;
 use crate::error::Problem;
 use crate::openapi::{Common, Tags};
 use crate::{
-    access, audit, docs, health, invitations, keys, mail, members, ping, projects, provisioning,
-    resources, sessions, teams, tenants, workspaces,
+    access, audit, docs, health, invitations, keys, mail, members, metrics, ping, projects,
+    provisioning, resources, sessions, teams, tenants, workspaces,
 };
 
 /// A line of the table is method, path and handler. It becomes a route, and a part of the `OpenAPI` document.
@@ -44,6 +44,9 @@ routes! {
     get    "/openapi.json"                                                 docs::document,
     get    "/docs"                                                         docs::page,
     get    "/docs/{file}"                                                  docs::file,
+
+    // Operators: what the process counts
+    get    "/metrics"                                                      metrics::show,
 
     // Operators: what landed in the data folder of an `up`
     get    "/dev/mail"                                                     mail::api::list,

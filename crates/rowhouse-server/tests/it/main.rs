@@ -14,6 +14,7 @@ mod http;
 mod idempotency;
 mod keys;
 mod mail;
+mod metrics;
 mod openapi;
 mod pages;
 mod people;
