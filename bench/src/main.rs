@@ -10,6 +10,7 @@ mod enter;
 mod forwarder;
 mod latency;
 mod lists;
+mod probe;
 mod report;
 mod sample;
 mod shop;
@@ -23,7 +24,9 @@ use world::{Result, Server};
 
 /// A run that takes longer has gone wrong. More tenants than the default take longer to found, and get more.
 const BOUND: Duration = Duration::from_mins(10);
-const PARTS: [&str; 6] = ["latency", "cpu", "tenants", "lists", "enter", "api"];
+const PARTS: [&str; 7] = [
+    "latency", "cpu", "tenants", "lists", "enter", "api", "probe",
+];
 
 #[tokio::main]
 async fn main() -> Result {
@@ -73,6 +76,7 @@ async fn measure(server: &Server, name: &str) -> Result<Part> {
         "tenants" => tenants::measure(server).await,
         "lists" => lists::measure(server).await,
         "enter" => enter::measure(server).await,
-        _ => api::measure(server).await,
+        "api" => api::measure(server).await,
+        _ => probe::measure(server).await,
     }
 }

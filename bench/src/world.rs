@@ -131,6 +131,10 @@ impl Database {
         Ok(Owner::connect(self.superuser.as_str()).await?)
     }
 
+    pub fn app_url(&self) -> Secret {
+        self.logins.app.clone()
+    }
+
     /// A plain connection of the app's login, with the one setting of our pools that a statement's price depends on.
     pub async fn app(&self, port: u16) -> Result<Client> {
         let client = connect(&self.over(self.logins.app.reveal(), port)).await?;

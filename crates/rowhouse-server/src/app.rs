@@ -21,6 +21,7 @@ use crate::error::Problem;
 use crate::mail::api::Landing;
 use crate::mail::mailer::Mailer;
 use crate::refusals::{self, Refusals};
+use crate::metrics::Metrics;
 use crate::worker::Worker;
 use crate::{router, sockets};
 
@@ -77,18 +78,20 @@ fn service(house: Rowhouse, settings: &Settings, landing: Landing) -> Router {
         places: std::sync::Arc::new(Semaphore::new(settings.concurrency)),
         timeout: Duration::from_secs(settings.timeout.into()),
     };
+    let metrics = Metrics::new();
     router::routes()
         .with_state(house)
         .layer(middleware::from_fn_with_state(
             Refusals::default(),
             refusals::note,
         ))
+        .layer(Extension(metrics.clone()))
         .layer(Extension(settings.public_url()))
         .layer(Extension(landing))
         .layer(RequestBodyLimitLayer::new(settings.body_limit))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(limits, limit))
-        .layer(middleware::from_fn(observe))
+        .layer(middleware::from_fn_with_state(metrics, observe))
 }
 
 /// A fault of ours ends one request, with an answer, and no other.
@@ -136,8 +139,8 @@ impl RequestId {
     }
 }
 
-/// One span and one log line a request, its id in both and in the answer; headers that every answer has.
-async fn observe(mut request: Request, next: Next) -> Response {
+/// One span and one log line a request, its id in both and in the answer; a place among the numbers; headers that every answer has.
+async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
     let id = request
         .headers()
         .get(REQUEST_ID)
@@ -164,12 +167,15 @@ async fn observe(mut request: Request, next: Next) -> Response {
     );
     async move {
         let began = Instant::now();
+        let met = Metrics::met(&request);
         let mut response = next.run(request).await;
+        let took = began.elapsed();
         tracing::info!(
             status = response.status().as_u16(),
-            micros = began.elapsed().as_micros(),
+            micros = took.as_micros(),
             "answered"
         );
+        metrics.answered(met, response.status(), took);
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id);
         for (name, value) in [

@@ -28,6 +28,7 @@ mod keys;
 mod logs;
 mod mail;
 mod members;
+mod metrics;
 mod openapi;
 mod output;
 mod page;

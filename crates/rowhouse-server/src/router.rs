@@ -9,7 +9,7 @@ use utoipa::OpenApi;
 use crate::error::Problem;
 use crate::openapi::{Common, Tags};
 use crate::{
-    access, audit, deployments, docs, health, invitations, keys, mail, members, personas, ping,
+    access, audit, deployments, docs, health, invitations, keys, mail, members, metrics, personas, ping,
     projects, provisioning, resources, sessions, teams, tenants, workspaces,
 };
 
@@ -44,6 +44,9 @@ routes! {
     get    "/openapi.json"                                                 docs::document,
     get    "/docs"                                                         docs::page,
     get    "/docs/{file}"                                                  docs::file,
+
+    // Operators: what the process counts
+    get    "/metrics"                                                      metrics::show,
 
     // Operators: what landed in the data folder of an `up`
     get    "/dev/mail"                                                     mail::api::list,

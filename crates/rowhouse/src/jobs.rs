@@ -41,6 +41,19 @@ impl From<Row> for Job {
     }
 }
 
+/// How many jobs of a kind wait, and of these how many are due: whoever watches sees that no worker comes.
+pub async fn waiting(tx: &mut PlatformTx, kind: Kind) -> Result<(i64, i64)> {
+    let row = tx
+        .one(
+            "select count(*), count(*) filter (where due_at <= clock_timestamp())
+             from rowhouse.jobs
+             where kind = $1",
+            &[&kind],
+        )
+        .await?;
+    Ok((row.get(0), row.get(1)))
+}
+
 /// The job that has been due for longest, for whoever commits: nobody else is given it for the time of `lease`. Jobs of tenants
 /// that are closed or elsewhere wait. None when none is due.
 pub async fn claim(tx: &mut PlatformTx, kind: Kind, lease: Duration) -> Result<Option<Job>> {

@@ -179,6 +179,12 @@ impl Rowhouse {
         self.inner.closed.load(Ordering::Relaxed)
     }
 
+    /// Connections of the app's pool: those that are open, and of these how many nobody holds.
+    pub fn connections(&self) -> (usize, usize) {
+        let status = self.inner.app.status();
+        (status.size, status.available)
+    }
+
     /// Answers once a connection of the app's pool does.
     pub async fn ready(&self) -> Result<()> {
         let lease = self.lease(&self.inner.app).await?;

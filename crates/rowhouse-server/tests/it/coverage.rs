@@ -55,6 +55,12 @@ const EXEMPT: &[(&str, &str, Probe, &str)] = &[
         Probe::Stranger,
         "names no tenant: a developer's own data folder, which a key is refused as Probe::Key",
     ),
+    (
+        "get",
+        "/metrics",
+        Probe::Stranger,
+        "names no tenant: numbers of the process, which a key is refused as Probe::Key",
+    ),
     ("post", "/api/v1/tenants", Probe::Stranger, REGISTRY),
     (
         "get",

@@ -110,9 +110,12 @@ impl Operation {
             return Some(format!("{status} is not documented"));
         };
         let contents = response["content"].as_object();
-        let json = contents.and_then(|all| all.iter().find(|(kind, _)| kind.contains("json")));
-        let Some(schema) = json.map(|(_, content)| &content["schema"]) else {
-            return None; // no body, or one that is not described
+        let described = contents.and_then(|contents| {
+            let mut kinds = contents.iter();
+            kinds.find(|(kind, _)| kind.ends_with("json"))
+        });
+        let Some(schema) = described.map(|(_, content)| &content["schema"]) else {
+            return None; // no body, or one that is no JSON
         };
         match serde_json::from_str(body) {
             Ok(value) => differs(schema, &value, "body"),

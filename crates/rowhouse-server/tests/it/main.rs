@@ -16,6 +16,7 @@ mod http;
 mod idempotency;
 mod keys;
 mod mail;
+mod metrics;
 mod onboarding;
 mod openapi;
 mod pages;

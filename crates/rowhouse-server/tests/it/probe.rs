@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::callers::Serve;
-use crate::world::{House, LIMIT, sql};
+use crate::callers::{Serve, get};
+use crate::world::{House, LIMIT, count, sql};
 
 fn answer(house: &House, arguments: &[&str], code: i32) -> Value {
     let ran = house.run(&[&["probe", "--json"], arguments].concat());
@@ -116,5 +116,34 @@ fn a_service_probes_by_itself() {
         assert!(began.elapsed() < LIMIT, "no probe was made");
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
+    counted(&house, &service);
     drop(service);
+}
+
+/// What the service says of the probe to whoever watches it: of both runs, whichever process made them.
+fn counted(house: &House, service: &Serve) {
+    let connection = house.connection();
+    let operator = connection["operator_token"].as_str().unwrap();
+    let numbers = get("/metrics").by(operator).send_to(service.port);
+    assert_eq!(numbers.status, 200);
+    let lines: Vec<&str> = numbers.body.lines().collect();
+    let number = |name: &str| -> f64 {
+        let line = lines.iter().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name}: {lines:#?}"))
+            .trim()
+            .parse()
+            .unwrap()
+    };
+    assert!(number(r#"rowhouse_probe_runs_total{verdict="held"}"#) >= 2.0);
+    for none in [
+        r#"rowhouse_probe_runs_total{verdict="leak"}"#,
+        "rowhouse_probe_last_leaks ",
+    ] {
+        assert!(number(none) < 1.0, "{none}");
+    }
+    assert!(number("rowhouse_probe_last_attempts ") >= 300.0);
+    assert!(number("rowhouse_probe_last_duration_seconds ") > 0.0);
+    let at = number("rowhouse_probe_last_timestamp_seconds ");
+    let age = format!("select (extract(epoch from clock_timestamp()) - {at})::bigint");
+    assert!((0..600).contains(&count(&owner(house), &age)));
 }

@@ -53,6 +53,9 @@ pub(super) struct Facts {
     managed: Managed,
     installed: bool,
     list_is_known: bool,
+    settings: Vec<String>,
+    /// As JSON; `plans.rs` asks for them.
+    pub plans: String,
     /// What could not be found out.
     pub unread: Vec<Finding>,
 }
@@ -69,7 +72,11 @@ struct Managed {
 
 impl Facts {
     pub async fn gather(tx: &mut Transaction<'_>, options: &Options) -> Result<Self> {
-        let mut facts = Self::default();
+        let mut facts = Self {
+            settings: options.settings.clone(),
+            plans: "[]".into(),
+            ..Self::default()
+        };
         facts.read_list(tx).await?;
         facts.find_tables(tx, options).await?;
         facts.read_policies(tx, options).await?;
@@ -78,7 +85,7 @@ impl Facts {
     }
 
     /// In the order of `prelude.sql`.
-    pub fn parameters(&self) -> [Parameter<'_>; 16] {
+    pub fn parameters(&self) -> [Parameter<'_>; 18] {
         [
             (&self.tables, Type::OID_ARRAY),
             (&self.columns, Type::INT2_ARRAY),
@@ -96,6 +103,8 @@ impl Facts {
             (&self.installed, Type::BOOL),
             (&self.list_is_known, Type::BOOL),
             (&PAGE, Type::TEXT),
+            (&self.settings, Type::TEXT_ARRAY),
+            (&self.plans, Type::TEXT),
         ]
     }
 

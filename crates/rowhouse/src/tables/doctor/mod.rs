@@ -9,6 +9,7 @@
 
 mod count;
 mod facts;
+mod plans;
 mod rules;
 
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,10 @@ pub async fn run_rules(
     let limit = format!("set local statement_timeout = '{}s'", options.seconds);
     tx.batch_execute(&format!("{SETTINGS}; {limit}")).await?;
     refuse_old_server(&tx).await?;
-    let facts = Facts::gather(&mut tx, options).await?;
+    let mut facts = Facts::gather(&mut tx, options).await?;
+    if rules.iter().any(|rule| rule.name == plans::RULE) {
+        plans::gather(&mut tx, &mut facts, options).await?;
+    }
     let mut findings = facts.unread.clone();
     findings.retain(|finding| rules.iter().any(|rule| rule.name == finding.rule));
     for rule in rules {

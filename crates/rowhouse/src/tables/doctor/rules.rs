@@ -72,6 +72,7 @@ rules![
     "sequence-shared",
     "index-not-led-by-tenant",
     "index-not-leakproof",
+    "plan-filters-tenant",
     "statistics-readable",
     "statements-readable",
     "prepared-transactions",

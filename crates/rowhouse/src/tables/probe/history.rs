@@ -7,7 +7,7 @@ use tokio_postgres::types::{Json, Type};
 use super::{Report, Verdict};
 use crate::error::Result;
 use crate::ids::UserId;
-use crate::tx::Owner;
+use crate::tx::{Owner, PlatformTx};
 
 /// A line of the history.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -81,6 +81,45 @@ pub async fn past(owner: &mut Owner, limit: u32) -> Result<Vec<Past>> {
             catalogue_hash: row.get(6),
         })
         .collect())
+}
+
+/// What the history comes to, for whoever watches the platform.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Runs that held.
+    pub held: i64,
+    /// Runs that found a leak.
+    pub leaked: i64,
+    /// When the newest run was; the next three are its own.
+    pub at: Option<jiff::Timestamp>,
+    /// Attempts that were made.
+    pub attempts: i32,
+    /// Of these, how many leaked.
+    pub leaks: i32,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Over all runs, whichever process made them.
+pub async fn summary(tx: &mut PlatformTx) -> Result<Summary> {
+    let row = tx
+        .one(
+            "select count(*) filter (where verdict = 'held'), count(*) filter (where verdict = 'leak'), max(created_at),
+               coalesce((array_agg(attempts order by created_at desc, id desc))[1], 0),
+               coalesce((array_agg(leaks order by created_at desc, id desc))[1], 0),
+               coalesce((array_agg(seconds order by created_at desc, id desc))[1], 0)
+             from rowhouse.probes",
+            &[],
+        )
+        .await?;
+    Ok(Summary {
+        held: row.get(0),
+        leaked: row.get(1),
+        at: row.get(2),
+        attempts: row.get(3),
+        leaks: row.get(4),
+        seconds: row.get(5),
+    })
 }
 
 /// Whether a probe is due: none was made for `every` seconds, or the wall was changed since the last.

@@ -30,7 +30,7 @@ use crate::connect::Secret;
 use crate::error::{Error, Result};
 use crate::text_enum::text_enum;
 use crate::tx::Owner;
-pub use history::{Past, catalogue_hash, due, past, record};
+pub use history::{Past, Summary, catalogue_hash, due, past, record, summary};
 
 text_enum! {
     /// What is tried on rows of the other tenant.

@@ -13,7 +13,11 @@ select json_build_object(
       'category', b.typcategory,
       'length', case when b.typname in ('varchar', 'bpchar') and coalesce(nullif(a.atttypmod, -1), t.typtypmod) > 4
         then coalesce(nullif(a.atttypmod, -1), t.typtypmod) - 4 end,
-      'not_null', a.attnotnull or t.typnotnull,
+      -- Or where a second null would be a duplicate.
+      'not_null', a.attnotnull or t.typnotnull or exists (
+        select
+        from pg_index i
+        where i.indrelid = c.oid and i.indisunique and i.indnullsnotdistinct and a.attnum = any (i.indkey)),
       'has_default', a.atthasdef and a.attgenerated = '' or t.typdefault is not null,
       'identity', a.attidentity <> '',
       'always', a.attidentity = 'a',

@@ -82,7 +82,9 @@ async fn names_in_quotes_and_other_alphabets_come_out_as_sql_takes_them() {
                create table "Лавка ""1"""."表, 'x' %I $1" ("клиент №" int not null, "b;--" text);
                alter table "Лавка ""1"""."表, 'x' %I $1" enable row level security, force row level security;
                create policy "стена $$ %s" on "Лавка ""1"""."表, 'x' %I $1" to {app} using (true) with check (true);
-               grant truncate, insert on "Лавка ""1"""."表, 'x' %I $1" to {app}; grant usage on schema "Лавка ""1""" to {app}"#,
+               grant truncate, insert, select on "Лавка ""1"""."表, 'x' %I $1" to {app}; grant usage on schema "Лавка ""1""" to {app};
+               create index on "Лавка ""1"""."表, 'x' %I $1" ("клиент №", "b;--");
+               insert into "Лавка ""1"""."表, 'x' %I $1" select n from generate_series(1, 10000) n; analyze"#,
         )
         .await
         .unwrap();
@@ -102,6 +104,7 @@ async fn names_in_quotes_and_other_alphabets_come_out_as_sql_takes_them() {
         of("policy-open").object,
         format!(r#"policy "стена $$ %s" on {table}"#)
     );
+    assert_eq!(of("plan-filters-tenant").object, table);
     let truncate = of("right-beyond-rows");
     assert_eq!(truncate.object, table);
     // The mend is a statement that works.
@@ -119,6 +122,40 @@ async fn names_in_quotes_and_other_alphabets_come_out_as_sql_takes_them() {
             .all(|finding| !finding.what.starts_with("could not")),
         "{found:?}"
     );
+    place.remove().await;
+}
+
+/// Nobody has the right to become the application's login, and the sizes of tenants are hidden from all but superusers.
+#[tokio::test]
+async fn plans_are_asked_for_as_the_application_or_it_is_said_why_not() {
+    let place = Place::new(Base::Shop).await;
+    place
+        .sql(
+            "alter policy tenant_floor on shop.notes using (tenant_id::text = current_setting('shop.tenant'));
+             insert into shop.notes (tenant_id) select gen_random_uuid() from generate_series(1, 10000); analyze;
+             create role {extra} login password 'test'; grant connect on database {db} to {extra}",
+        )
+        .await
+        .unwrap();
+    for (login, says) in [
+        (
+            "{app}",
+            "shop.notes is read past its tenant for a page, inside the any tenant".to_owned(),
+        ),
+        (
+            "{extra}",
+            place.fill("this rule, on 1 tables could not be asked: shop.notes: permission denied to set role \"{app}\""),
+        ),
+    ] {
+        let url = cluster().url(&place.fill(login), &place.database);
+        let found = asked(&url, &Options::default()).await.unwrap();
+        let said: Vec<String> = found
+            .iter()
+            .filter(|one| one.rule == "plan-filters-tenant")
+            .map(|one| format!("{} {}", one.object, one.what))
+            .collect();
+        assert_eq!(said, [says], "{login}");
+    }
     place.remove().await;
 }
 

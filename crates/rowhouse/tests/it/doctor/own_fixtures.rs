@@ -271,6 +271,16 @@ pub const FIXTURES: &[Fixture] = &[
         "index public.notes_body_key",
         "alter table public.notes add unique (body)",
     ),
+    // The floor asks for the tenant by a subquery, which keeps its index as long as the column is left as it is.
+    ours(
+        "plan-filters-tenant",
+        Warning,
+        "public.notes",
+        "drop policy tenant_floor on public.notes;
+         create policy tenant_floor on public.notes as restrictive for all to public using (tenant_id::text = (select rowhouse.bound_tenant()::text));
+         alter table public.notes drop constraint notes_tenant;
+         insert into public.notes select gen_random_uuid(), n, '' from generate_series(1, 10000) n; analyze public.notes",
+    ),
     ours(
         "tenant-nullable",
         Warning,

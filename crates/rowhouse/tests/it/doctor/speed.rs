@@ -1,4 +1,4 @@
-//! A database with many tables: one with a hole among a thousand, found by itself. `ROWHOUSE_TABLES=50000` makes as many, and
+//! A database with many tables: one with a hole among a thousand that look large, found by itself. `ROWHOUSE_TABLES=50000` makes as many, and
 //! it is printed how long they take.
 
 use std::time::Instant;
@@ -29,7 +29,8 @@ async fn one_hole_among_a_thousand_tables_is_found() {
     }
     client
         .batch_execute(
-            "drop function make_one; alter table shop.t_77 disable row level security; analyze",
+            "drop function make_one; alter table shop.t_77 disable row level security; analyze;
+             update pg_class set reltuples = 1000000 where relname ~ '^t_'",
         )
         .await
         .unwrap();

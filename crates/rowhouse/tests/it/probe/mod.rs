@@ -8,7 +8,7 @@ use rowhouse::tables::probe::{self, Attempt, Options, Relation, Report, Verdict}
 use rowhouse::tables::{Assign, Protect};
 
 use crate::chinook::protected_chinook;
-use crate::tables::{build, protect};
+use crate::tables::{SHAPES, build, protect};
 use crate::world::World;
 
 /// As the binary does it: the owner's session, and one of the app's.
@@ -119,6 +119,57 @@ async fn chinook_behind_the_wall_holds() {
             (Verdict::Held, 3),
             "{relation:?}"
         );
+    }
+}
+
+/// What the wall's own tests put behind it, side by side in one database; doctor looks at them in `protect`.
+#[tokio::test]
+async fn the_tables_of_the_walls_tests_hold() {
+    let world = World::new().await;
+    for (made, _, _) in SHAPES {
+        build(&world, made).await;
+    }
+    build(
+        &world,
+        "create table author (id int primary key, boss int references author);
+         create table book (id int primary key, author_id int not null references author, isbn text unique);
+         create table country (code text primary key);
+         insert into country values ('AT');
+         create table city (id int primary key, country text references country);
+         create table doc (id int primary key, project_id uuid not null, at date);
+         create index doc_at on doc (at desc);
+         create table thing (
+           id int primary key, code text unique nulls not distinct, rank int unique deferrable initially deferred,
+           parent int references thing (id) deferrable, note text, at timestamptz);
+         create unique index on thing (lower(code)) where rank > 0;
+         create function touch() returns trigger language plpgsql as 'begin new.note := new.note || 1; return new; end';
+         create trigger touch before update on thing for each row execute function touch()",
+    )
+    .await;
+    let content = |table: &str| Protect::content(table, Assign::Empty);
+    let mut plan: Vec<Protect> = SHAPES.iter().map(|(_, table, _)| content(table)).collect();
+    plan.extend([
+        content("author"),
+        Protect::content("book", Assign::Follow("author_id".into())),
+        Protect::shared("country"),
+        content("city"),
+        content("doc").in_projects("project_id"),
+        content("thing"),
+    ]);
+    protect(&world, &plan).await.unwrap();
+    let report = probed(&world).await;
+    assert_eq!(report.verdict, Verdict::Held, "{:#?}", report.leaked);
+    let theirs: Vec<&Relation> = report
+        .relations
+        .iter()
+        .filter(|relation| ["content", "shared"].contains(&relation.class.as_str()))
+        .filter(|relation| !relation.relation.starts_with("rowhouse"))
+        .collect();
+    assert_eq!(theirs.len(), plan.len(), "{theirs:?}");
+    for relation in theirs {
+        assert_eq!(relation.verdict, Verdict::Held, "{relation:?}");
+        let reasons = untried(&report, &relation.relation);
+        assert!(reasons.is_empty(), "{} {reasons:#?}", relation.relation);
     }
 }
 
