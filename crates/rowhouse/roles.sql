@@ -8,13 +8,14 @@
 --   rowhouse_app       transactions of tenants
 --   rowhouse_platform  the registry: tenants, users, plans
 --   rowhouse_sealer    may read the ticket key
+--   rowhouse_mailer    takes mail that waits to be sent, and notes how that went
 --   rowhouse_enforced  what a statement of a table in mode `shadow` runs as to be walled in; rowhouse_shadow lies
 --                      between it and the logins and does not inherit, so that membership alone enforces nothing
 do $roles$
 declare
   name text;
 begin
-  foreach name in array array['owner', 'definer', 'migrator', 'app', 'platform', 'sealer', 'enforced'] loop
+  foreach name in array array['owner', 'definer', 'migrator', 'app', 'platform', 'sealer', 'mailer', 'enforced'] loop
     begin
       execute format('create role rowhouse_%s nologin', name);
     exception when duplicate_object or unique_violation then

@@ -20,8 +20,8 @@ use crate::config::Settings;
 use crate::error::Problem;
 use crate::mail::api::Landing;
 use crate::mail::mailer::Mailer;
-use crate::refusals::{self, Refusals};
 use crate::metrics::Metrics;
+use crate::refusals::{self, Refusals};
 use crate::worker::Worker;
 use crate::{router, sockets};
 

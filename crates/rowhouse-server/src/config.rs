@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use rowhouse::logins::Logins;
 use rowhouse::{Error, Result, Secret};
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -31,6 +32,7 @@ pub struct Settings {
     app_url: String,
     platform_url: String,
     sealer_url: String,
+    mailer_url: String,
     seal_key: String,
     pub pool_size: usize,
     pub pooled: bool,
@@ -100,9 +102,9 @@ impl Settings {
         let given = logins.iter().filter(|url| !url.is_empty()).count();
         let complete =
             given == 3 || (given == 2 && self.sealer_url.is_empty() && !self.seal_key.is_empty());
-        if given > 0 && !complete {
+        if (given > 0 || !self.mailer_url.is_empty()) && !complete {
             return Err(Error::Config(
-                "app_url, platform_url and sealer_url go together: set all three (seal_key may stand for sealer_url), or none".into(),
+                "app_url, platform_url and sealer_url go together: set all three (seal_key may stand for sealer_url), or none; mailer_url goes with them".into(),
             ));
         }
         for (name, value) in [
@@ -161,13 +163,14 @@ impl Settings {
         }
     }
 
-    /// The app's, the platform's and the sealer's URL, where they are set.
-    pub fn logins(&self) -> Option<(Secret, Secret, Option<Secret>)> {
-        Some((
-            text(&self.app_url)?,
-            text(&self.platform_url)?,
-            text(&self.sealer_url),
-        ))
+    /// The logins, where they are set.
+    pub fn logins(&self) -> Option<Logins> {
+        Some(Logins {
+            app: text(&self.app_url)?,
+            platform: text(&self.platform_url)?,
+            sealer: text(&self.sealer_url).unwrap_or_else(|| Secret::from("")),
+            mailer: text(&self.mailer_url),
+        })
     }
 
     pub fn seal_key(&self) -> Result<Option<rowhouse::TicketKey>> {
@@ -258,6 +261,7 @@ mod tests {
             (&[("ROWHOUSE_POOL_SIZE", "0")], "pool_size"),
             (&[("ROWHOUSE_TIMEOUT", "0")], "timeout"),
             (&[("ROWHOUSE_APP_URL", "postgresql://a")], "go together"),
+            (&[("ROWHOUSE_MAILER_URL", "postgresql://m")], "go together"),
             (&[("ROWHOUSE_MAIL_USER", "rowhouse")], "go together"),
             (&[("ROWHOUSE_MAIL_TLS", "maybe")], "starttls"),
             (&[("ROWHOUSE_MAIL_ATTEMPTS", "0")], "mail_attempts"),

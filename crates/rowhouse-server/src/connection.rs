@@ -38,6 +38,9 @@ pub struct Database {
     pub platform: String,
     /// Reads the ticket key.
     pub sealer: String,
+    /// Takes mail that waits to be sent.
+    #[serde(default)]
+    pub mailer: String,
 }
 
 impl Connection {
@@ -177,18 +180,17 @@ impl Place {
 
     /// The URLs of the logins: configured, written down, or found through the owner.
     pub async fn logins(&self, settings: &Settings) -> Result<Logins> {
-        if let Some((app, platform, sealer)) = settings.logins() {
-            return Ok(Logins {
-                app,
-                platform,
-                sealer: sealer.unwrap_or_else(|| Secret::from("")),
-            });
+        if let Some(configured) = settings.logins() {
+            return Ok(configured);
         }
         if let Some(known) = &self.known {
             return Ok(Logins {
                 app: known.app.as_str().into(),
                 platform: known.platform.as_str().into(),
                 sealer: known.sealer.as_str().into(),
+                mailer: Some(known.mailer.as_str())
+                    .filter(|url| !url.is_empty())
+                    .map(Secret::from),
             });
         }
         let mut owner = self.owner().await?;
@@ -205,6 +207,7 @@ impl Place {
         let config = Config {
             pool_size: settings.pool_size,
             pooled: settings.pooled,
+            mailer: logins.mailer,
             // So that whoever gets none hears why, and not only that he was too slow.
             pool_timeout: Duration::from_millis(u64::from(settings.timeout) * 500),
             ..Config::new(logins.app, seal)

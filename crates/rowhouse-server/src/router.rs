@@ -9,8 +9,8 @@ use utoipa::OpenApi;
 use crate::error::Problem;
 use crate::openapi::{Common, Tags};
 use crate::{
-    access, audit, deployments, docs, health, invitations, keys, mail, members, metrics, personas, ping,
-    projects, provisioning, resources, sessions, teams, tenants, workspaces,
+    access, audit, deployments, docs, health, invitations, keys, mail, members, metrics, personas,
+    ping, projects, provisioning, resources, sessions, teams, tenants, workspaces,
 };
 
 /// A line of the table is method, path and handler. It becomes a route, and a part of the `OpenAPI` document.

@@ -112,6 +112,10 @@ async fn prepare(
             app: logins.app.reveal().to_owned(),
             platform: logins.platform.reveal().to_owned(),
             sealer: logins.sealer.reveal().to_owned(),
+            mailer: logins
+                .mailer
+                .map(|url| url.reveal().to_owned())
+                .unwrap_or_default(),
         },
     };
     connection.write(data)?;

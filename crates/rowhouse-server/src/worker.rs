@@ -44,7 +44,9 @@ impl Worker {
             let every = Duration::from_secs(settings.audit_seal_every);
             tasks.spawn(seal_trails(house.clone(), every, stopping.clone()));
         }
-        if let Some(mailer) = mailer {
+        if !house.may_send_mail() {
+            tracing::warn!("no mail is sent by this process: set mailer_url");
+        } else if let Some(mailer) = mailer {
             let post = Post {
                 house: house.clone(),
                 mailer,
@@ -119,28 +121,19 @@ struct Post {
 impl Post {
     /// One mail, if one is due.
     async fn send_one(self) -> Result<bool> {
-        let mut tx = self.begin().await?;
         // Twice what an attempt takes: the other half is for noting how it went.
-        let Some(job) = jobs::claim(&mut tx, Kind::Mail, self.mailer.timeout() * 2).await? else {
+        let Some(taken) = mail::take(&self.house, self.mailer.timeout() * 2).await? else {
             return Ok(false);
         };
-        let mut tx = tx.inside(job.tenant).await?;
-        let taken = mail::take(&mut tx, job).await?;
-        tx.commit().await?;
-        let Some(taken) = taken else {
-            return Ok(true);
-        };
         let outcome = self.mailer.send(&taken).await;
-        let mut tx = self.begin().await?.inside(job.tenant).await?;
         let noted = match &outcome {
-            Ok(()) => mail::sent(&mut tx, &taken).await?,
+            Ok(()) => mail::sent(&self.house, &taken).await?,
             Err(refusal) => {
                 let again = (!refusal.for_good && taken.attempt < self.attempts)
                     .then(|| back_off(self.retry, taken.attempt));
-                mail::failed(&mut tx, &taken, &refusal.why, again).await?
+                mail::failed(&self.house, &taken, &refusal.why, again).await?
             }
         };
-        tx.commit().await?;
         let (mail_id, attempt) = (taken.id, taken.attempt);
         if let Err(Refusal { why, for_good }) = outcome {
             tracing::warn!(%mail_id, attempt, noted, for_good, why, "mail not sent");
@@ -148,12 +141,6 @@ impl Post {
             tracing::info!(%mail_id, attempt, noted, "mail sent");
         }
         Ok(true)
-    }
-
-    async fn begin(&self) -> Result<rowhouse::PlatformTx> {
-        self.house
-            .begin_platform_as(Operator::local("worker"))
-            .await
     }
 }
 

@@ -1,5 +1,8 @@
 -- The outbox: a mail is written in the transaction that causes it, and sent by a worker afterwards. So there is no mail of
 -- what was rolled back, and none is lost with the process that meant to send it.
+--
+-- A mail holds what lets its reader in. So it is read by one login only, which does nothing else: it has no table, and the two
+-- functions below.
 
 grant create on schema rowhouse, rowhouse_private to rowhouse_definer;
 set local role rowhouse_owner;
@@ -24,14 +27,14 @@ create table rowhouse.outbox (
 );
 select rowhouse.raise_wall('rowhouse.outbox', 'admin', 'enforce');
 
--- A mail holds what lets its reader in. Inside the tenant nobody reads it, its owners neither: they queue.
+-- Inside the tenant nobody reads it, its owners neither: they queue.
 drop policy inside on rowhouse.outbox;
 drop policy managers on rowhouse.outbox;
 create policy managers_queue on rowhouse.outbox for insert to rowhouse_app
 with check ((select rowhouse.caller_role()) = any ('{owner,admin}'::text[]));
 grant insert (tenant_id, id, recipient, subject, text) on rowhouse.outbox
 to rowhouse_app, rowhouse_platform, rowhouse_definer; -- the last: rowhouse.invite()
-grant select, update (text, status, attempts, last_error, sent_at) on rowhouse.outbox to rowhouse_platform;
+grant select, update (text, status, attempts, last_error, sent_at) on rowhouse.outbox to rowhouse_definer;
 create trigger touch before update on rowhouse.outbox for each row execute function rowhouse_private.touch();
 
 -- What a worker has to do, for all tenants: where to look and when, and nothing of what is there. The key leads with
@@ -50,10 +53,21 @@ alter table rowhouse.jobs enable row level security, force row level security;
 create policy platform on rowhouse.jobs for all to rowhouse_platform, rowhouse_definer, rowhouse_migrator
 using (true) with check (true);
 grant select, update (due_at), delete on rowhouse.jobs to rowhouse_platform;
-grant insert on rowhouse.jobs to rowhouse_definer;
+grant select, insert, update (due_at), delete on rowhouse.jobs to rowhouse_definer;
 create trigger touch before update on rowhouse.jobs for each row execute function rowhouse_private.touch();
 
 set local role rowhouse_definer;
+
+-- Enters a tenant as the platform does, for a function that has to work inside of it.
+create function rowhouse_private.open_as_system(tenant uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform rowhouse_private.open(
+    tenant, null, format('w;system;{};{%s};{};{}', rowhouse.service_principal(tenant, 'system')));
+end
+$$;
 
 -- Who was removed or demoted since he entered queues nothing either.
 create function rowhouse_private.mail_queued() returns trigger
@@ -67,6 +81,76 @@ begin
 end
 $$;
 grant execute on function rowhouse_private.mail_queued to rowhouse_owner;
+
+-- The mail that has been due for longest, for whoever commits: nobody else is given it for `lease` seconds. The attempt
+-- counts from here on, also when its sender falls. Mail of tenants that are closed or elsewhere waits.
+create function rowhouse.take_mail(lease double precision)
+returns table (tenant_id uuid, id uuid, recipient text, subject text, text text, attempt integer, queued_at timestamptz)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  job rowhouse.jobs;
+begin
+  perform rowhouse_private.refuse_while_bound();
+  select j.* into job
+  from rowhouse.jobs j
+  join rowhouse.tenants t on t.id = j.tenant_id
+  where j.kind = 'mail' and j.due_at <= clock_timestamp()
+    and t.deleted_at is null and t.status = any ('{provisioning,active}') and t.placement = 'here'
+  order by j.due_at
+  limit 1
+  for update of j skip locked;
+  if not found then
+    return;
+  end if;
+  update rowhouse.jobs j
+  set due_at = clock_timestamp() + make_interval(secs => lease)
+  where j.tenant_id = job.tenant_id and j.kind = 'mail' and j.id = job.id;
+  perform rowhouse_private.open_as_system(job.tenant_id);
+  return query
+  update rowhouse.outbox o
+  set attempts = o.attempts + 1
+  where o.tenant_id = job.tenant_id and o.id = job.id and o.status = 'queued'
+  returning o.tenant_id, o.id, o.recipient, o.subject, o.text, o.attempts, o.created_at;
+  if not found then
+    delete from rowhouse.jobs j where j.tenant_id = job.tenant_id and j.kind = 'mail' and j.id = job.id;
+  end if;
+  perform rowhouse_private.close();
+end
+$$;
+
+-- How this attempt went: `sent`, `failed` for good, or `queued` again for `again_in` seconds from now. False when the mail has
+-- been taken again since, or is done: then nothing is noted.
+create function rowhouse.note_mail(
+  tenant uuid, mail uuid, attempt integer, status text, why text, again_in double precision, trail uuid) returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  mine boolean;
+begin
+  perform rowhouse_private.refuse_while_bound();
+  perform rowhouse_private.open_as_system(tenant);
+  update rowhouse.outbox o
+  set status = note_mail.status, last_error = why, text = case when note_mail.status = 'queued' then o.text end,
+    sent_at = case when note_mail.status = 'sent' then clock_timestamp() end
+  where o.tenant_id = tenant and o.id = mail and o.attempts = attempt and o.status = 'queued';
+  mine := found;
+  if mine and status = 'queued' then
+    update rowhouse.jobs j
+    set due_at = clock_timestamp() + make_interval(secs => again_in)
+    where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail;
+  elsif mine then
+    delete from rowhouse.jobs j where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail;
+    insert into rowhouse.audit_log (id, action, object_id, detail)
+    values (trail, case status when 'sent' then 'mails.send' else 'mails.fail' end, mail, jsonb_build_object('attempts', attempt));
+  end if;
+  perform rowhouse_private.close();
+  return mine;
+end
+$$;
+grant execute on function rowhouse.take_mail, rowhouse.note_mail to rowhouse_mailer;
 
 set local role rowhouse_owner;
 create trigger mail_queued after insert on rowhouse.outbox

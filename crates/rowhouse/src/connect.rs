@@ -1,8 +1,8 @@
 //! Ways to a connection, and what is asked of a login before it gets one.
 //!
-//! Four kinds, by role: the app's pool (transactions of tenants), the platform's pool (the registry), the sealer (reads
-//! the ticket key and is closed again), and the owner's single connection (migrations, `tables`, `seal rotate`).
-//! Invariant: a connection of the app's or platform's pool belongs to a login that the wall binds. It is asked each
+//! Five kinds, by role: the app's pool (transactions of tenants), the platform's pool (the registry), the mailer's pool (mail
+//! that waits), the sealer (reads the ticket key and is closed again), and the owner's single connection (migrations, `tables`,
+//! `seal rotate`). Invariant: a connection of a pool belongs to a login that the wall binds. It is asked each
 //! time one is made, since rights change while a process runs.
 
 use std::str::FromStr;
@@ -28,9 +28,11 @@ pub struct Config {
     pub app: Secret,
     /// Connection URL of a login that is a member of `rowhouse_platform`; without it there is no [`crate::PlatformTx`].
     pub platform: Option<Secret>,
+    /// Connection URL of a login that is a member of `rowhouse_mailer`; without it, mail waits for a process that has one.
+    pub mailer: Option<Secret>,
     /// Where the ticket key comes from.
     pub seal: SealSource,
-    /// Connections in the app's pool. The platform's has a quarter of it.
+    /// Connections in the app's pool. The platform's and the mailer's have a quarter of it each.
     pub pool_size: usize,
     /// How long to wait for a free connection.
     pub pool_timeout: Duration,
@@ -47,6 +49,7 @@ impl Config {
         Self {
             app: app.into(),
             platform: None,
+            mailer: None,
             seal,
             pool_size: 8,
             pool_timeout: Duration::from_secs(30),
@@ -60,6 +63,15 @@ impl Config {
     pub fn with_platform(self, url: impl Into<Secret>) -> Self {
         Self {
             platform: Some(url.into()),
+            ..self
+        }
+    }
+
+    /// With a login for mail that waits to be sent.
+    #[must_use]
+    pub fn with_mailer(self, url: impl Into<Secret>) -> Self {
+        Self {
+            mailer: Some(url.into()),
             ..self
         }
     }
@@ -98,7 +110,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// The clients of both pools share this: they are deadpool's, with its cache of prepared statements.
+/// The clients of all pools share this: they are deadpool's, with its cache of prepared statements.
 pub(crate) type Connection = deadpool_postgres::Object;
 
 fn parse(url: &Secret) -> Result<tokio_postgres::Config> {
@@ -171,11 +183,12 @@ fn cannot_connect(error: &tokio_postgres::Error) -> Error {
     Error::Connect(cause)
 }
 
-/// Which of the two groups a pool's login has to belong to.
+/// Which of the groups a pool's login has to belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
     App,
     Platform,
+    Mailer,
 }
 
 impl Group {
@@ -183,6 +196,7 @@ impl Group {
         match self {
             Self::App => "rowhouse_app",
             Self::Platform => "rowhouse_platform",
+            Self::Mailer => "rowhouse_mailer",
         }
     }
 }
@@ -207,7 +221,7 @@ pub(crate) fn pool(url: &Secret, group: Group, config: &Config) -> Result<Pool> 
     );
     let size = match group {
         Group::App => config.pool_size,
-        Group::Platform => config.pool_size.div_ceil(4),
+        Group::Platform | Group::Mailer => config.pool_size.div_ceil(4),
     };
     let pooled = config.pooled;
     Pool::builder(manager)

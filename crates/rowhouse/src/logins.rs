@@ -1,4 +1,5 @@
-//! The logins of a database: `DATABASE_app_login`, `DATABASE_platform_login`, `DATABASE_sealer_login`, each in its group of the wall.
+//! The logins of a database: `DATABASE_app_login`, and the same of `platform`, `sealer` and `mailer`, each in its group of the
+//! wall.
 //!
 //! Roles belong to a whole server, so a login is named after its database and is good for that one. Its password follows
 //! from a secret that only the database's owner can read: no file has to be carried around, and every process that
@@ -23,12 +24,15 @@ pub struct Logins {
     pub platform: Secret,
     /// Member of `rowhouse_sealer`.
     pub sealer: Secret,
+    /// Member of `rowhouse_mailer`; none where others are configured and this one is not.
+    pub mailer: Option<Secret>,
 }
 
-const LOGINS: [(&str, &str); 3] = [
+const LOGINS: [(&str, &str); 4] = [
     ("app_login", "rowhouse_app, rowhouse_shadow"),
     ("platform_login", "rowhouse_platform"),
     ("sealer_login", "rowhouse_sealer"),
+    ("mailer_login", "rowhouse_mailer"),
 ];
 /// Postgres cuts names at 63 bytes; room is left for `_platform_login`.
 const DATABASE_BYTES: usize = 48;
@@ -56,7 +60,7 @@ pub async fn ensure(owner: &mut Owner, owner_url: &Secret) -> Result<Logins> {
         owner.client().batch_execute(&statements).await.map_err(|error| match Error::from(error) {
             Error::NotPermitted(why) => Error::NotPermitted(format!(
                 "{why}. Let somebody who may make roles run: create role {login} login password '...'; grant {groups} to \
-                 {login}; and set app_url, platform_url and sealer_url"
+                 {login}; and set app_url, platform_url, sealer_url and mailer_url"
             )),
             other => other,
         })?;
@@ -165,6 +169,7 @@ fn urls(owner_url: &Secret, database: &str, secret: &[u8]) -> Result<Logins> {
         app: url("app_login"),
         platform: url("platform_login"),
         sealer: url("sealer_login"),
+        mailer: Some(url("mailer_login")),
     })
 }
 

@@ -2,23 +2,21 @@
 //!
 //! Invariants: there is no mail of what was rolled back; a mail is taken by one worker at a time; its id is in its
 //! Message-ID, so that one that is sent twice, because its worker fell between sending and noting it, can be told; its text,
-//! which may let its reader in, is readable to the platform's worker only, and gone when there is nothing left to do.
+//! which may let its reader in, is readable to the mailer's login only, and gone when there is nothing left to do.
 //!
-//! Sending is the caller's: [`take`] in one transaction, then the mail server, then [`sent`] or [`failed`] in another.
+//! Sending is the caller's: [`take`], then the mail server, then [`sent`] or [`failed`], each a transaction of its own.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::json;
 use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
-use crate::audit::{self, Event};
-use crate::error::Result;
-use crate::ids::MailId;
-use crate::jobs::{self, Job, Kind};
+use crate::error::{Error, Result};
+use crate::ids::{AuditId, MailId, TenantId};
 use crate::names;
 use crate::text_enum::text_enum;
-use crate::tx::TenantTx;
+use crate::tx::{Rowhouse, TenantTx};
 
 const SUBJECT_CHARACTERS: usize = 500;
 const TEXT_BYTES: usize = 100_000;
@@ -74,6 +72,8 @@ pub async fn queue(tx: &mut TenantTx, mail: Mail) -> Result<MailId> {
 /// A mail that a worker has taken, and which attempt at it this is.
 #[derive(Clone, Debug)]
 pub struct Taken {
+    /// Whose it is.
+    pub tenant: TenantId,
     /// Its id.
     pub id: MailId,
     /// What to send.
@@ -87,92 +87,74 @@ pub struct Taken {
 impl From<Row> for Taken {
     fn from(row: Row) -> Self {
         Self {
+            tenant: row.get("tenant_id"),
             id: row.get("id"),
             mail: Mail {
                 to: row.get("recipient"),
                 subject: row.get("subject"),
                 text: row.get("text"),
             },
-            attempt: row.get("attempts"),
-            queued_at: row.get("created_at"),
+            attempt: row.get("attempt"),
+            queued_at: row.get("queued_at"),
         }
     }
 }
 
-/// The mail of a job that was [claimed](jobs::claim) in this transaction, which went on inside the tenant as the platform.
-/// The attempt counts from here on, also when its worker falls. None when there is nothing left to send.
-pub async fn take(tx: &mut TenantTx, job: Job) -> Result<Option<Taken>> {
-    let tenant = tx.tenant_id();
-    let row = tx
-        .optional(
-            "update rowhouse.outbox
-             set attempts = attempts + 1
-             where tenant_id = $1 and id = $2 and status = 'queued'
-             returning id, recipient, subject, text, attempts, created_at",
-            &[&tenant, &job.id],
+/// The mail that has been due for longest: nobody else is given it for the time of `lease`. The attempt counts from here on,
+/// also when whoever took it falls. None when none is due. As the mailer's login.
+pub async fn take(house: &Rowhouse, lease: Duration) -> Result<Option<Taken>> {
+    let row = house
+        .as_mailer(
+            "select tenant_id, id, recipient, subject, text, attempt, queued_at from rowhouse.take_mail($1)",
+            &[(&lease.as_secs_f64(), Type::FLOAT8)],
         )
         .await?;
-    if row.is_none() {
-        jobs::done(tx, Kind::Mail, job.id).await?;
-    }
     Ok(row.map(Taken::from))
 }
 
 /// Notes that the mail server took this attempt. False when another worker has taken the mail since: then nothing is noted.
-pub async fn sent(tx: &mut TenantTx, taken: &Taken) -> Result<bool> {
-    finish(tx, taken, Status::Sent, None).await
+pub async fn sent(house: &Rowhouse, taken: &Taken) -> Result<bool> {
+    note(house, taken, Status::Sent, None, Duration::ZERO).await
 }
 
 /// Notes why this attempt failed: to be tried again after `again_in`, or for good. Answers as [`sent`] does.
 pub async fn failed(
-    tx: &mut TenantTx,
+    house: &Rowhouse,
     taken: &Taken,
     why: &str,
     again_in: Option<Duration>,
 ) -> Result<bool> {
-    let Some(again_in) = again_in else {
-        return finish(tx, taken, Status::Failed, Some(why)).await;
-    };
-    let tenant = tx.tenant_id();
-    let mine = tx
-        .execute(
-            "update rowhouse.outbox
-             set last_error = $4
-             where tenant_id = $1 and id = $2 and attempts = $3 and status = 'queued'",
-            &[&tenant, &taken.id, &taken.attempt, &why],
-        )
-        .await?;
-    if mine == 1 {
-        jobs::postpone(tx, Kind::Mail, taken.id.uuid(), again_in).await?;
-    }
-    Ok(mine == 1)
+    let status = again_in.map_or(Status::Failed, |_| Status::Queued);
+    note(
+        house,
+        taken,
+        status,
+        Some(why),
+        again_in.unwrap_or_default(),
+    )
+    .await
 }
 
-async fn finish(
-    tx: &mut TenantTx,
+async fn note(
+    house: &Rowhouse,
     taken: &Taken,
     status: Status,
     why: Option<&str>,
+    again_in: Duration,
 ) -> Result<bool> {
-    let tenant = tx.tenant_id();
-    let mine = tx
-        .execute(
-            "update rowhouse.outbox
-             set status = $4, last_error = $5, text = null, sent_at = case when $4 = 'sent' then clock_timestamp() end
-             where tenant_id = $1 and id = $2 and attempts = $3 and status = 'queued'",
-            &[&tenant, &taken.id, &taken.attempt, &status, &why],
+    let row = house
+        .as_mailer(
+            "select rowhouse.note_mail($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                (&taken.tenant, Type::UUID),
+                (&taken.id, Type::UUID),
+                (&taken.attempt, Type::INT4),
+                (&status, Type::TEXT),
+                (&why, Type::TEXT),
+                (&again_in.as_secs_f64(), Type::FLOAT8),
+                (&AuditId::new(), Type::UUID),
+            ],
         )
         .await?;
-    if mine == 0 {
-        return Ok(false);
-    }
-    jobs::done(tx, Kind::Mail, taken.id.uuid()).await?;
-    let action = match status {
-        Status::Failed => "mails.fail",
-        Status::Queued | Status::Sent => "mails.send",
-    };
-    let event =
-        Event::new(action, taken.id.uuid()).with_detail(json!({ "attempts": taken.attempt }));
-    audit::record(tx, event).await?;
-    Ok(true)
+    Ok(row.ok_or(Error::NotFound("mail"))?.get(0))
 }

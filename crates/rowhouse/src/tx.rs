@@ -3,6 +3,7 @@
 //! - [`TenantTx`]: inside one tenant, for one caller, as the app's login. [`Rowhouse::query`] is the short form for a
 //!   single statement. [`Rowhouse::begin_system`] is the platform's: administration inside one tenant, no content.
 //! - [`PlatformTx`]: the registry, as the platform's login.
+//! - What waits to be sent is taken by functions of [`crate::mail`], as the mailer's login.
 //! - [`Owner`]: the owner's connection, for migrations and for putting tables behind the wall.
 //!
 //! Invariants. BEGIN and `enter` ride with the first statement: isolation costs no round trip. COMMIT is preceded by a
@@ -52,6 +53,7 @@ pub struct Rowhouse {
 struct Inner {
     app: Pool,
     platform: Option<Pool>,
+    mailer: Option<Pool>,
     sealer: Sealer,
     pooled: bool,
     closed: AtomicU64,
@@ -76,16 +78,22 @@ impl Rowhouse {
         if config.pooled {
             crate::connect::refuse_leaky_pooler(&app).await?;
         }
-        if let Some(url) = &config.platform {
-            refuse_weak_login(&single(url, config.pooled).await?, Group::Platform).await?;
+        for (url, group) in [
+            (&config.platform, Group::Platform),
+            (&config.mailer, Group::Mailer),
+        ] {
+            if let Some(url) = url {
+                refuse_weak_login(&single(url, config.pooled).await?, group).await?;
+            }
         }
+        let pool_of = |url: &Option<Secret>, group| {
+            let url = url.as_ref();
+            url.map(|url| pool(url, group, &config)).transpose()
+        };
         let inner = Inner {
             app: pool(&config.app, Group::App, &config)?,
-            platform: config
-                .platform
-                .as_ref()
-                .map(|url| pool(url, Group::Platform, &config))
-                .transpose()?,
+            platform: pool_of(&config.platform, Group::Platform)?,
+            mailer: pool_of(&config.mailer, Group::Mailer)?,
             sealer: Sealer::new(config.seal.clone()),
             pooled: config.pooled,
             closed: AtomicU64::new(0),
@@ -227,6 +235,26 @@ impl Rowhouse {
             )
             .await?;
         lease.clean.store(true, Ordering::Release); // one statement of ours: it left nothing
+        Ok(row)
+    }
+
+    /// Whether this process has a login that may take mail to be sent.
+    pub fn may_send_mail(&self) -> bool {
+        self.inner.mailer.is_some()
+    }
+
+    /// One statement as the mailer's login, in a transaction of its own: it has two functions, and enters no tenant.
+    pub(crate) async fn as_mailer(
+        &self,
+        sql: &str,
+        params: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Option<Row>> {
+        let pool = self.inner.mailer.as_ref().ok_or_else(|| {
+            Error::Config("no login for mail is configured (database.mailer)".into())
+        })?;
+        let lease = self.lease(pool).await?;
+        let row = lease.get().query_typed_opt(sql, params).await?;
+        lease.clean.store(true, Ordering::Release); // as in locate
         Ok(row)
     }
 

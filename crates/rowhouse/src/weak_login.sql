@@ -38,7 +38,7 @@ with recursive
     union all
     select 4, r.depth, format('it may act for the other side: it is a member of %s', r.rolname), r.leave
     from reachable r
-    where r.rolname in ('rowhouse_app', 'rowhouse_platform') and r.rolname <> $1
+    where r.rolname in ('rowhouse_app', 'rowhouse_platform', 'rowhouse_mailer') and r.rolname <> $1
     union all
     -- Before 16, CREATEROLE may grant itself any role; since then only those it has ADMIN on.
     select 5, r.depth, format('%s has CREATEROLE', r.rolname), coalesce(r.leave, format('alter role %I nocreaterole', r.rolname))

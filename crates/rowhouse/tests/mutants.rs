@@ -277,6 +277,21 @@ const MAIL: &[Mutation] = &[
         "nobody_inside_reads_a_mail",
     ),
     (
+        "the platform reads what waits to be sent",
+        "grant select (text) on rowhouse.outbox to rowhouse_platform",
+        "only_the_mailer_reads_a_mail",
+    ),
+    (
+        "the platform takes a mail to be sent",
+        "grant execute on function rowhouse.take_mail to rowhouse_platform",
+        "only_the_mailer_reads_a_mail",
+    ),
+    (
+        "who sends mail sees whose",
+        "grant select (tenant_id) on rowhouse.outbox to rowhouse_mailer",
+        "only_the_mailer_reads_a_mail",
+    ),
+    (
         "the outbox is readable to the application",
         "grant select (id) on rowhouse.outbox to rowhouse_app",
         "nobody_inside_reads_a_mail",

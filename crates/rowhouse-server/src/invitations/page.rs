@@ -67,7 +67,8 @@ pub async fn accept(
         Err(error) => {
             let problem = Problem::from(error);
             if problem.code() == "invalid" {
-                let form = form(&token, &name, Some(problem.detail()));
+                let rule = problem.detail().trim_start_matches("name: ");
+                let form = form(&token, &name, Some(rule));
                 page(problem.status(), "You are invited", &form)
             } else {
                 refusal(&problem)
@@ -84,7 +85,7 @@ fn field(form: &[u8], name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// `wrong` is what is wrong with the name.
+/// `wrong` is which rule the name breaks.
 fn form(token: &str, name: &str, wrong: Option<&str>) -> String {
     let (name, invalid) = (
         escaped(name),
@@ -92,7 +93,7 @@ fn form(token: &str, name: &str, wrong: Option<&str>) -> String {
     );
     let wrong = wrong.map_or_else(String::new, |rule| {
         format!(
-            "<p class=\"wrong\" id=\"wrong\" role=\"alert\">{}</p>\n",
+            "<p class=\"wrong\" id=\"wrong\" role=\"alert\">Your name {}.</p>\n",
             shown(rule)
         )
     });
@@ -113,7 +114,7 @@ fn welcome(came: &Accepted, url: &PublicUrl) -> String {
     format!(
         "<p>You are a member of <strong>{tenant}</strong> now. The invitation is used up.</p>\n\
          <h2>Your session</h2>\n\
-         <p>It is shown this once, and good until <time datetime=\"{until}\">{until:.0}</time>. Whoever has it is you: keep it as you keep a \
+         <p>It is shown this once, and good until <time datetime=\"{until}\">{day} UTC</time>. Whoever has it is you: keep it as you keep a \
          password, and leave this page when you have it.</p>\n\
          <pre tabindex=\"0\" aria-label=\"Your session\"><code>{session}</code></pre>\n\
          <p>A program sends it with each request. Who you are, and where you belong:</p>\n\
@@ -121,6 +122,7 @@ fn welcome(came: &Accepted, url: &PublicUrl) -> String {
          curl -H \"Authorization: Bearer $session\" {url}/api/v1/me</code></pre>\n",
         tenant = shown(&came.tenant.name),
         until = came.session.expires_at,
+        day = came.session.expires_at.strftime("%-d %B %Y, %H:%M"),
         session = came.session.secret.reveal(),
         url = escaped(&url.0),
     )
@@ -166,7 +168,7 @@ const STYLE: &str = "
 :root { color-scheme: light dark }
 body { font: 1.0625rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 34rem; padding: 1.5rem 1rem }
 h1 { font-size: 1.6rem; line-height: 1.2; overflow-wrap: anywhere } h2 { font-size: 1.2rem; margin-top: 2rem }
-label { display: block; font-weight: 600; margin-top: 1.5rem }
+label { display: block; font-weight: 600; margin: 1.5rem 0 .4rem }
 input, button { border: 1px solid GrayText; border-radius: .4rem; box-sizing: border-box; font: inherit; padding: .6rem .75rem; width: 100% }
 button { background: #1f5fbf; border-color: #1f5fbf; color: #fff; cursor: pointer; font-weight: 600; margin-top: .5rem }
 :focus-visible { outline: 3px solid #4c8dff; outline-offset: 2px }

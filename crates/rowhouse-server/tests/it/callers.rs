@@ -451,6 +451,11 @@ impl Serve {
         Self::with(&["--database", url], settings)
     }
 
+    /// On the database that its settings name.
+    pub fn by(settings: &[(&str, &str)]) -> Self {
+        Self::with(&[], settings)
+    }
+
     fn with(place: &[&str], settings: &[(&str, &str)]) -> Self {
         let port = free_port();
         let child = rowhouse()

@@ -293,6 +293,48 @@ fn settings_of_mail_that_contradict_are_named_and_no_password_prints() {
     );
 }
 
+/// With logins of one's own: whoever has not the mailer's says so, and sends nothing.
+#[test]
+fn a_process_without_the_mailers_login_leaves_mail_to_another() {
+    let office = Office::new("mail_login");
+    let smtp = Smtp::up("accept");
+    let port = smtp.port.to_string();
+    let logins = runtime().block_on(async {
+        let mut owner = Owner::connect(office.url.as_str()).await.unwrap();
+        let url = office.url.as_str().into();
+        logins::find(&mut owner, &url).await.unwrap()
+    });
+    let mailer = logins.mailer.unwrap();
+    let mut settings = vec![
+        ("ROWHOUSE_APP_URL", logins.app.reveal()),
+        ("ROWHOUSE_PLATFORM_URL", logins.platform.reveal()),
+        ("ROWHOUSE_SEALER_URL", logins.sealer.reveal()),
+        ("ROWHOUSE_MAIL_HOST", "localhost"),
+        ("ROWHOUSE_MAIL_PORT", &port),
+        ("ROWHOUSE_MAIL_TLS", "none"),
+    ];
+    let without = Serve::by(&settings);
+    let id = office.queue("eve@example.com");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(office.state(id).1, 0, "an attempt");
+    assert!(without.log().contains("set mailer_url"), "silently");
+    // One that is no mailer's is refused at start.
+    settings.push(("ROWHOUSE_MAILER_URL", logins.platform.reveal()));
+    let ran = crate::world::rowhouse()
+        .args(["serve", "--port", &crate::world::free_port().to_string()])
+        .envs(settings.iter().copied())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(said.contains("could bypass the wall"), "{said}");
+    settings.pop();
+    settings.push(("ROWHOUSE_MAILER_URL", mailer.reveal()));
+    let serve = Serve::by(&settings);
+    office.wait(id, |state| state.0 == "sent");
+    assert!(!serve.log().contains("set mailer_url"), "{}", serve.log());
+    assert_eq!(smtp.given().len(), 1);
+}
+
 /// What waits when a process ends is sent by the next one.
 #[test]
 fn mail_outlives_its_process() {

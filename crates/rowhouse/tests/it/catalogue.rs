@@ -62,12 +62,14 @@ const DEFINERS: &[&str] = &[
     "rowhouse.leave()",            // removes one who may remove nobody
     "rowhouse.locate(text,bytea)", // reads the locator
     "rowhouse.memberships(uuid)",  // reads the liveness rows
+    "rowhouse.note_mail(uuid,uuid,integer,text,text,double precision,uuid)", // writes the outbox, for who has no right to it
     "rowhouse.open_session(bytea,uuid,bytea,timestamp with time zone,uuid,text)",
     "rowhouse.own_key_hash()",      // reads a column that nobody else may
     "rowhouse.people()",            // reads names from the registry
     "rowhouse.rotate_seal()",       // writes the keys
     "rowhouse.seal_audit(integer)", // marks rows that nobody may change
     "rowhouse.service_principal(uuid,text)", // reads the liveness rows
+    "rowhouse.take_mail(double precision)", // reads the outbox, as nobody else may
     "rowhouse.writable_tenant()",   // calls bound_tenant under a path of its own
     "rowhouse_private.invitation_changed()",
     "rowhouse_private.key_changed()",
@@ -295,7 +297,12 @@ pub async fn tenant_id_is_a_uuid_never_null_and_never_updated(world: &World) {
         ),
     )
     .await;
-    for role in ["rowhouse_app", "rowhouse_platform", "rowhouse_enforced"] {
+    for role in [
+        "rowhouse_app",
+        "rowhouse_platform",
+        "rowhouse_mailer",
+        "rowhouse_enforced",
+    ] {
         none(
             world,
             &format!("select w.oid::regclass from {WALLED} where has_column_privilege('{role}', w.oid, 'tenant_id', 'update')"),
@@ -436,7 +443,16 @@ pub async fn no_right_goes_beyond_rows(world: &World) {
             "select",
             "users,locator,operator_tokens,platform_audit,outbox,jobs",
         ),
-        ("rowhouse_platform", "select", "resources,resource_acl"),
+        (
+            "rowhouse_platform",
+            "select",
+            "resources,resource_acl,outbox",
+        ),
+        (
+            "rowhouse_mailer",
+            "select",
+            "outbox,jobs,tenants,users,locator,invitations,audit_log,resources,tenant_members",
+        ),
         (
             "rowhouse_definer",
             "delete",
@@ -466,7 +482,7 @@ pub async fn nobody_may_create_anything(world: &World) {
     none(
         world,
         "select n.nspname, r.rolname from pg_namespace n, pg_roles r
-         where r.rolname in ('rowhouse_app', 'rowhouse_platform', 'rowhouse_enforced', 'rowhouse_shadow', 'rowhouse_sealer', 'rowhouse_definer', 'test_app', 'test_platform')
+         where r.rolname in ('rowhouse_app', 'rowhouse_platform', 'rowhouse_enforced', 'rowhouse_shadow', 'rowhouse_sealer', 'rowhouse_mailer', 'rowhouse_definer', 'test_app', 'test_platform', 'test_mailer')
            and n.nspname !~ '^pg_(toast|temp)' and has_schema_privilege(r.oid, n.oid, 'create')",
     )
     .await;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use rowhouse::ids::UserId;
-use rowhouse::jobs::{self, Job, Kind};
 use rowhouse::mail::{self, Mail, Taken};
 use rowhouse::tenants::{self, Status};
 use rowhouse::{Context, Error, members, users};
@@ -15,6 +14,7 @@ use crate::world::World;
 
 checks![
     nobody_inside_reads_a_mail,
+    only_the_mailer_reads_a_mail,
     owners_admins_and_the_platform_queue,
     a_removed_admin_queues_nothing,
     a_mail_is_one_address_and_one_line_of_subject,
@@ -43,21 +43,9 @@ async fn queued(world: &World) {
     tx.commit().await.unwrap();
 }
 
-async fn claim(world: &World, lease: Duration) -> Option<Job> {
-    let mut tx = world.house.begin_platform().await.unwrap();
-    let job = jobs::claim(&mut tx, Kind::Mail, lease).await.unwrap();
-    tx.commit().await.unwrap();
-    job
-}
-
 /// What a worker does before it sends.
 async fn take(world: &World, lease: Duration) -> Option<Taken> {
-    let mut tx = world.house.begin_platform().await.unwrap();
-    let job = jobs::claim(&mut tx, Kind::Mail, lease).await.unwrap()?;
-    let mut tx = tx.inside(job.tenant).await.unwrap();
-    let taken = mail::take(&mut tx, job).await.unwrap();
-    tx.commit().await.unwrap();
-    taken
+    mail::take(&world.house, lease).await.unwrap()
 }
 
 async fn add_member(world: &World, role: members::Role) -> UserId {
@@ -93,18 +81,68 @@ pub async fn nobody_inside_reads_a_mail(world: &World) {
         .await
         .unwrap();
     sees(&a, "select count(*) from rowhouse.outbox", &["0"]).await;
-    // And the platform sees it inside this tenant, in no other, and not from outside.
-    let p = as_login(world, "test_platform").await;
-    for (tenant, found) in [(&world.alpha, "1"), (&world.beta, "0")] {
-        let mut tx = world.house.begin_system(tenant.id).await.unwrap();
-        let row = tx
-            .one("select count(*)::text from rowhouse.outbox", &[])
-            .await
-            .unwrap();
-        assert_eq!(row.get::<_, &str>(0), found, "HOLE: {}", tenant.slug);
+}
+
+pub async fn only_the_mailer_reads_a_mail(world: &World) {
+    const TAKE: &str = "select text, subject, recipient from rowhouse.take_mail(0)";
+    const NOTE: &str = "select rowhouse.note_mail(gen_random_uuid(), gen_random_uuid(), 1, 'sent', null, 0, gen_random_uuid())";
+    queued(world).await;
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let system = tx.system_of(world.alpha.id).await.unwrap();
+    tx.commit().await.unwrap();
+    for login in ["test_app", "test_platform"] {
+        let client = as_login(world, login).await;
+        refused(&client, TAKE, "42501").await;
+        refused(&client, NOTE, "42501").await;
     }
-    refused(&p, "table rowhouse.outbox", "RH001").await;
-    refused(&p, "delete from rowhouse.outbox", "42501").await;
+    // The platform inside the tenant, where it queues and invites.
+    let p = as_login(world, "test_platform").await;
+    enter(&p, world, &system).await;
+    for sql in [
+        "table rowhouse.outbox",
+        "select text from rowhouse.outbox",
+        "select count(*) from rowhouse.outbox where text like '%token=inv_s%'",
+        "update rowhouse.outbox set status = 'queued'",
+        "update rowhouse.outbox set recipient = 'eve@example.com' where text is not null",
+        "delete from rowhouse.outbox",
+        "insert into rowhouse.outbox (id, recipient, subject, text) values (gen_random_uuid(), 'a@b.example', 's', 't') returning text",
+        "copy rowhouse.outbox to stdout",
+    ] {
+        refused(&p, sql, "42501").await;
+    }
+    allowed(
+        &p,
+        "insert into rowhouse.outbox (id, recipient, subject, text) values (gen_random_uuid(), 'a@b.example', 's', 't')",
+    )
+    .await;
+    p.batch_execute("rollback").await.unwrap();
+    // The mailer has its two functions, and nothing else; also inside the tenant, for whoever had a ticket.
+    let m = as_login(world, "test_mailer").await;
+    sees(
+        &m,
+        TAKE,
+        &["Come in: https://example.com/?token=inv_secret\n|An invitation to alpha|eve@example.com"],
+    )
+    .await;
+    sees(&m, NOTE, &["f"]).await;
+    enter(&m, world, &world.alpha.context()).await;
+    for sql in [
+        "table rowhouse.outbox",
+        "select tenant_id from rowhouse.outbox",
+        "table rowhouse.jobs",
+        "table rowhouse.tenants",
+        "table rowhouse.users",
+        "table rowhouse.locator",
+        "table rowhouse.invitations",
+        "table rowhouse.resources",
+        "select rowhouse.locate('email', '')",
+        "select rowhouse.people()",
+        "select rowhouse.invite(gen_random_uuid(), 'a@b.example', 'owner', now(), gen_random_uuid(), 's', '{token}')",
+    ] {
+        refused(&m, sql, "42501").await;
+    }
+    // Not from inside a tenant either: what it takes is not that one's.
+    refused(&m, TAKE, "55000").await;
 }
 
 pub async fn owners_admins_and_the_platform_queue(world: &World) {
@@ -276,16 +314,6 @@ pub async fn a_mail_is_taken_by_one_at_a_time(world: &World) {
     for _ in 0..20 {
         queued(world).await;
     }
-    // Whatever plan the claim has, it is of one.
-    world
-        .superuser()
-        .await
-        .batch_execute(&format!(
-            "alter role test_platform in database {0} set enable_hashjoin = off; alter role test_platform in database {0} set enable_mergejoin = off",
-            world.database
-        ))
-        .await
-        .unwrap();
     let hand = async || {
         let mut taken = Vec::new();
         while let Some(mine) = take(world, MINUTE).await {
@@ -314,25 +342,23 @@ pub async fn who_comes_too_late_notes_nothing(world: &World) {
         (1, 2, second.id),
         "the same mail"
     );
-    let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+    let house = &world.house;
+    let again = Some(Duration::ZERO);
     let notes = [
-        mail::sent(&mut tx, &late).await.unwrap(),
-        mail::failed(&mut tx, &late, "x", None).await.unwrap(),
-        mail::failed(&mut tx, &late, "x", Some(Duration::ZERO))
-            .await
-            .unwrap(),
+        mail::sent(house, &late).await.unwrap(),
+        mail::failed(house, &late, "x", None).await.unwrap(),
+        mail::failed(house, &late, "x", again).await.unwrap(),
     ];
     assert_eq!(
         notes, [false; 3],
         "HOLE: noted over the head of whom it is with"
     );
-    assert!(mail::sent(&mut tx, &second).await.unwrap());
+    assert!(mail::sent(house, &second).await.unwrap());
     assert!(
-        !mail::sent(&mut tx, &second).await.unwrap(),
+        !mail::sent(house, &second).await.unwrap(),
         "HOLE: sent twice"
     );
-    tx.commit().await.unwrap();
-    assert!(claim(world, MINUTE).await.is_none(), "HOLE: sent again");
+    assert!(take(world, MINUTE).await.is_none(), "HOLE: sent again");
 }
 
 pub async fn the_text_is_gone_when_nothing_is_left_to_do(world: &World) {
@@ -351,26 +377,24 @@ pub async fn the_text_is_gone_when_nothing_is_left_to_do(world: &World) {
             !format!("{taken:?}").contains("eve"),
             "HOLE: a mail that prints"
         );
-        let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
-        mail::failed(&mut tx, &taken, "not now", Some(Duration::ZERO))
+        mail::failed(&world.house, &taken, "not now", Some(Duration::ZERO))
             .await
             .unwrap();
-        tx.commit().await.unwrap();
         sees(&root, OUTBOX, &["queued|1|f|not now|t"]).await;
         let again = take(world, MINUTE).await.unwrap();
-        let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
         if for_good {
-            mail::failed(&mut tx, &again, "no", None).await.unwrap();
+            mail::failed(&world.house, &again, "no", None)
+                .await
+                .unwrap();
         } else {
-            mail::sent(&mut tx, &again).await.unwrap();
+            mail::sent(&world.house, &again).await.unwrap();
         }
-        tx.commit().await.unwrap();
         sees(&root, OUTBOX, &[row]).await;
         sees(&root, "table rowhouse.jobs", &[]).await;
     }
     sees(
         &root,
-        "select action, detail - 'operator' from rowhouse.audit_log where action like 'mails.%' order by created_at",
+        "select action, detail from rowhouse.audit_log where action like 'mails.%' order by created_at",
         &["mails.send|{\"attempts\": 2}", "mails.fail|{\"attempts\": 2}"],
     )
     .await;
@@ -384,9 +408,9 @@ pub async fn mail_of_a_suspended_tenant_waits(world: &World) {
         tx.commit().await.unwrap();
     };
     set(Status::Suspended).await;
-    assert!(claim(world, MINUTE).await.is_none(), "HOLE: it is closed");
+    assert!(take(world, MINUTE).await.is_none(), "HOLE: it is closed");
     set(Status::Active).await;
-    assert!(claim(world, MINUTE).await.is_some());
+    assert!(take(world, MINUTE).await.is_some());
 }
 
 pub async fn a_mail_of_what_was_undone_is_not_sent(world: &World) {
@@ -399,7 +423,7 @@ pub async fn a_mail_of_what_was_undone_is_not_sent(world: &World) {
         .await;
     assert!(matches!(undone, Err(Error::Changed)));
     tx.commit().await.unwrap();
-    assert!(claim(world, MINUTE).await.is_none(), "HOLE: it was undone");
+    assert!(take(world, MINUTE).await.is_none(), "HOLE: it was undone");
     queued(world).await;
-    assert!(claim(world, MINUTE).await.is_some());
+    assert!(take(world, MINUTE).await.is_some());
 }

@@ -90,7 +90,7 @@ impl World {
         connect(&cluster().superuser(&self.database)).await
     }
 
-    /// A connection URL, for `test_app`, `test_platform`, `test_sealer`.
+    /// A connection URL, for `test_app`, `test_platform`, `test_sealer`, `test_mailer`.
     pub fn url(&self, login: &str) -> String {
         cluster().url(login, &self.database)
     }
@@ -120,6 +120,7 @@ pub fn config(database: &str) -> Config {
         ..Config::new(cluster.url("test_app", database), seal)
     }
     .with_platform(cluster.url("test_platform", database))
+    .with_mailer(cluster.url("test_mailer", database))
 }
 
 async fn found(house: &Rowhouse, slug: &'static str) -> Tenant {
@@ -216,6 +217,7 @@ async fn start_cluster() -> Cluster {
         ("test_app", "rowhouse_app, rowhouse_shadow"),
         ("test_platform", "rowhouse_platform"),
         ("test_sealer", "rowhouse_sealer"),
+        ("test_mailer", "rowhouse_mailer"),
     ] {
         postgres
             .batch_execute(&format!(

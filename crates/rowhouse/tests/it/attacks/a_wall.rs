@@ -121,13 +121,9 @@ pub async fn a03_a_member_of_the_walls_owners_is_refused(world: &World) {
 }
 
 pub async fn a03_a_member_of_the_other_side_is_refused(world: &World) {
-    weak(
-        world,
-        "both",
-        "grant rowhouse_platform to {login}",
-        "rowhouse_platform",
-    )
-    .await;
+    for (name, role) in [("both", "rowhouse_platform"), ("mails", "rowhouse_mailer")] {
+        weak(world, name, &format!("grant {role} to {{login}}"), role).await;
+    }
 }
 
 pub async fn a03_a_login_that_could_grant_itself_such_a_role_is_refused(world: &World) {

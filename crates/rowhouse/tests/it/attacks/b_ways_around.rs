@@ -606,13 +606,25 @@ pub async fn b18_no_role_drops_what_it_was_granted(world: &World) {
         ("test_app", "rowhouse_shadow", "rowhouse_shadow"),
         ("test_app", "rowhouse_enforced", "rowhouse_enforced"),
         ("test_app", "rowhouse_enforced", "rowhouse_app"),
-        ("test_app", "rowhouse_enforced", "rowhouse_enforced, rowhouse_app"),
+        (
+            "test_app",
+            "rowhouse_enforced",
+            "rowhouse_enforced, rowhouse_app",
+        ),
         ("test_platform", "none", "rowhouse_platform"),
     ] {
         let attacker = connect(&world.url(login)).await;
-        attacker.batch_execute(&format!("set role {role}")).await.unwrap();
+        attacker
+            .batch_execute(&format!("set role {role}"))
+            .await
+            .unwrap();
         refused(&attacker, &format!("drop owned by {owned}"), "42501").await;
-        refused(&attacker, &format!("drop owned by {owned} cascade"), "42501").await;
+        refused(
+            &attacker,
+            &format!("drop owned by {owned} cascade"),
+            "42501",
+        )
+        .await;
         assert_eq!(policies().await, before, "HOLE: {login} as {role}, {owned}");
     }
     mode("enforce").await;

@@ -265,7 +265,9 @@ async fn a_table_that_has_lost_a_floor_changes_its_mode_no_more_and_is_listed_so
         let stands = async |owner: &mut rowhouse::Owner| {
             let tx = owner.begin().await.unwrap();
             let listed = tables::list(&tx).await.unwrap();
-            let one = listed.iter().find(|one| format!("{}.{}", one.schema, one.table) == table);
+            let one = listed
+                .iter()
+                .find(|one| format!("{}.{}", one.schema, one.table) == table);
             one.unwrap().stands
         };
         assert!(stands(&mut owner).await, "{table}");
