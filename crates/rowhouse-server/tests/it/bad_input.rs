@@ -193,6 +193,8 @@ fn a_body_that_is_not_the_json_that_was_asked_for_is_refused_everywhere() {
             .replace("{team}", &missing("team"))
             .replace("{project}", &missing("prj"))
             .replace("{workspace}", &missing("wsp"))
+            .replace("{deployment}", &missing("dep"))
+            .replace("{persona}", &missing("per"))
             .replace("{principal}", &home.id);
         let by = if operation.takes("operator") {
             operator()
