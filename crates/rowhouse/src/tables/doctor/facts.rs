@@ -5,7 +5,7 @@
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 
-use super::{Finding, Options, Parameter, attempt, unasked};
+use super::{Finding, Options, PRELUDE, Parameter, attempt, unasked};
 use crate::error::{Error, Result};
 
 /// What the migrations make, on one page: a test proves that they do.
@@ -40,6 +40,9 @@ const NEED_THE_LIST: &[&str] = &[
     "rowhouse-unclassified",
 ];
 
+/// Rules that ask which settings policies read.
+const NEED_THE_SETTINGS: &[&str] = &["policy-reads-setting", "plan-filters-tenant"];
+
 #[derive(Default)]
 pub(super) struct Facts {
     pub tables: Vec<u32>,
@@ -54,6 +57,7 @@ pub(super) struct Facts {
     installed: bool,
     list_is_known: bool,
     settings: Vec<String>,
+    setting_tables: Vec<u32>,
     /// As JSON; `plans.rs` asks for them.
     pub plans: String,
     /// What could not be found out.
@@ -73,7 +77,6 @@ struct Managed {
 impl Facts {
     pub async fn gather(tx: &mut Transaction<'_>, options: &Options) -> Result<Self> {
         let mut facts = Self {
-            settings: options.settings.clone(),
             plans: "[]".into(),
             ..Self::default()
         };
@@ -81,11 +84,12 @@ impl Facts {
         facts.find_tables(tx, options).await?;
         facts.read_policies(tx, options).await?;
         facts.find_logins(tx, options).await?;
+        facts.read_settings(tx, options).await?;
         Ok(facts)
     }
 
     /// In the order of `prelude.sql`.
-    pub fn parameters(&self) -> [Parameter<'_>; 18] {
+    pub fn parameters(&self) -> [Parameter<'_>; 19] {
         [
             (&self.tables, Type::OID_ARRAY),
             (&self.columns, Type::INT2_ARRAY),
@@ -104,6 +108,7 @@ impl Facts {
             (&self.list_is_known, Type::BOOL),
             (&PAGE, Type::TEXT),
             (&self.settings, Type::TEXT_ARRAY),
+            (&self.setting_tables, Type::OID_ARRAY),
             (&self.plans, Type::TEXT),
         ]
     }
@@ -215,6 +220,38 @@ impl Facts {
         for row in &rows {
             self.logins.push(row.get(0));
             self.how = row.get(1);
+        }
+        Ok(())
+    }
+
+    async fn read_settings(&mut self, tx: &mut Transaction<'_>, options: &Options) -> Result<()> {
+        let sql = format!(
+            "{PRELUDE}\nselect setting, relation from (\n{}\n) as asked order by 1, 2",
+            include_str!("settings.sql")
+        );
+        match attempt(tx, &sql, &self.parameters()).await? {
+            Ok(rows) => {
+                for row in rows {
+                    self.settings.push(row.get(0));
+                    self.setting_tables.push(row.get(1));
+                }
+            }
+            Err(why) => {
+                let unasked = NEED_THE_SETTINGS.iter().map(|rule| unasked(rule, &why));
+                self.unread.extend(unasked);
+            }
+        }
+        // Those that the caller knows hold the context of each table that Rowhouse does not keep.
+        for (table, _) in self
+            .tables
+            .iter()
+            .zip(&self.modes)
+            .filter(|(_, mode)| mode.is_empty())
+        {
+            for setting in &options.settings {
+                self.settings.push(setting.clone());
+                self.setting_tables.push(*table);
+            }
         }
         Ok(())
     }

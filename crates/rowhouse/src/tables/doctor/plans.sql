@@ -57,8 +57,8 @@ with
     from large l
     where l.oid not in (select oid from sizes)
   ),
-  context as materialized (
-    select l.oid, s.setting, s.setting like '%claims' as is_claims
+  context as (
+    select distinct l.oid, s.setting, s.setting like '%claims' as is_claims
     from large l
     join setting_read s on s.relation = l.oid
   ),

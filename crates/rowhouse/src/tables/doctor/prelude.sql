@@ -4,8 +4,8 @@
 --   $6 to $8    policies: oid, what they ask of rows found and rows written (policies.sql)
 --   $9 to $13   Rowhouse's list of tables: schema, table, class, mode, project column
 --   $14 to $16  Rowhouse is here; its list can be read; what its migrations make, as `schema.sql` has it
---   $17         settings that hold the context, where the caller knows them
---   $18         what the planner answered                                   (plans.sql)
+--   $17, $18    settings that policies read, each with the table            (settings.sql)
+--   $19         what the planner answered                                   (plans.sql)
 with recursive
   tenant_table as (
     select c.oid, format('%I.%I', n.nspname, c.relname) as name, c.relname, c.relowner as owner, c.relkind as kind,
@@ -210,31 +210,14 @@ with recursive
   ),
   -- (setting, table): those that policies read, by themselves or by a function that they call.
   setting_read (setting, relation) as (
-    select m[1], t.relation
-    from (
-      select p.relation, coalesce(pg_get_expr(s.polqual, s.polrelid), '') || coalesce(pg_get_expr(s.polwithcheck, s.polrelid), '')
-      from policy p
-      join pg_policy s on s.oid = p.oid
-      where concat(s.polqual, s.polwithcheck) ~ ':funcid (2077|3294) '
-      union all
-      select p.relation, case when f.is_parsed then pg_get_function_sqlbody(f.oid) else f.prosrc end
-      from policy p
-      join pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = p.oid and d.refclassid = 'pg_proc'::regclass
-      join policy_function f on f.oid = d.refobjid
-      -- Rowhouse's believe a setting under its seal only.
-      where f.nspname not in ('rowhouse', 'rowhouse_private')
-    ) as t (relation, text),
-      regexp_matches(t.text, 'current_setting\s*\(\s*''([^'']+\.[^'']+)''', 'gi') m
-    union
-    select s.name, t.oid
-    from unnest($17::text[]) as s (name), tenant_table t
-    where t.mode is null
+    select s.setting, s.relation
+    from unnest($17::text[], $18::oid[]) as s (setting, relation)
   ),
   -- Plans of a statement ('page', 'point') on a large table, inside one of its tenants ('smallest', 'median', 'largest';
   -- 'any' where it is not known how large they are).
   plan as (
     select p.relation, p.statement, p.tenant, p.plan
-    from jsonb_to_recordset($18::text::jsonb) as p (relation oid, statement text, tenant text, plan jsonb)
+    from jsonb_to_recordset($19::text::jsonb) as p (relation oid, statement text, tenant text, plan jsonb)
   ),
   -- (view, what it reads), one step.
   reads (view, relation) as (
