@@ -217,7 +217,7 @@ table rowhouse.jobs  -- owner rowhouse_owner, row security, forced
       using true
       check true
   trigger touch -> rowhouse_private.touch
-  grant insert to rowhouse_definer
+  grant delete, insert, select, update (due_at) to rowhouse_definer
   grant delete, select, update (due_at) to rowhouse_platform
 
 table rowhouse.locator  -- owner rowhouse_owner, row security, forced
@@ -330,8 +330,8 @@ table rowhouse.outbox  -- owner rowhouse_owner, row security, forced
   trigger mail_queued -> rowhouse_private.mail_queued
   trigger touch -> rowhouse_private.touch
   grant insert (tenant_id, id, recipient, subject, text) to rowhouse_app
-  grant insert (tenant_id, id, recipient, subject, text) to rowhouse_definer
-  grant insert (tenant_id, id, recipient, subject, text), select, update (text, status, attempts, last_error, sent_at) to rowhouse_platform
+  grant insert (tenant_id, id, recipient, subject, text), select, update (text, status, attempts, last_error, sent_at) to rowhouse_definer
+  grant insert (tenant_id, id, recipient, subject, text) to rowhouse_platform
 
 table rowhouse.persona_mappings  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -923,8 +923,11 @@ view rowhouse.organizations  -- owner rowhouse_owner, security_invoker=true
 
 table rowhouse_private.drop_owned_fails_here  -- owner rowhouse_owner
   nothing text
+  created_at timestamp with time zone not null default now()
+  updated_at timestamp with time zone not null default now()
   grant select (nothing) to rowhouse_app
   grant select (nothing) to rowhouse_enforced
+  grant select (nothing) to rowhouse_mailer
   grant select (nothing) to rowhouse_platform
   grant select (nothing) to rowhouse_sealer
   grant select (nothing) to rowhouse_shadow
@@ -1347,6 +1350,30 @@ begin
   order by t.created_at, t.id;
 end
 
+function rowhouse.note_mail(tenant uuid, mail uuid, attempt integer, status text, why text, again_in double precision, trail uuid) returns boolean  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_mailer
+declare
+  mine boolean;
+begin
+  perform rowhouse_private.refuse_while_bound();
+  perform rowhouse_private.open_as_system(tenant);
+  update rowhouse.outbox o
+  set status = note_mail.status, last_error = why, text = case when note_mail.status = 'queued' then o.text end,
+    sent_at = case when note_mail.status = 'sent' then clock_timestamp() end
+  where o.tenant_id = tenant and o.id = mail and o.attempts = attempt and o.status = 'queued';
+  mine := found;
+  if mine and status = 'queued' then
+    update rowhouse.jobs j
+    set due_at = clock_timestamp() + make_interval(secs => again_in)
+    where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail;
+  elsif mine then
+    delete from rowhouse.jobs j where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail;
+    insert into rowhouse.audit_log (id, action, object_id, detail)
+    values (trail, case status when 'sent' then 'mails.send' else 'mails.fail' end, mail, jsonb_build_object('attempts', attempt));
+  end if;
+  perform rowhouse_private.close();
+  return mine;
+end
+
 function rowhouse.open_session(ticket bytea, id uuid, digest bytea, expires_at timestamp with time zone, trail uuid, request_id text) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
 declare
   tenant uuid;
@@ -1551,6 +1578,37 @@ begin
   if mode <> 'enforce' then
     execute format('create policy shadow_open on %s for all to public using (true) with check (true)', relation);
   end if;
+end
+
+function rowhouse.take_mail(lease double precision) returns TABLE(tenant_id uuid, id uuid, recipient text, subject text, text text, attempt integer, queued_at timestamp with time zone)  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_mailer
+declare
+  job rowhouse.jobs;
+begin
+  perform rowhouse_private.refuse_while_bound();
+  select j.* into job
+  from rowhouse.jobs j
+  join rowhouse.tenants t on t.id = j.tenant_id
+  where j.kind = 'mail' and j.due_at <= clock_timestamp()
+    and t.deleted_at is null and t.status = any ('{provisioning,active}') and t.placement = 'here'
+  order by j.due_at
+  limit 1
+  for update of j skip locked;
+  if not found then
+    return;
+  end if;
+  update rowhouse.jobs j
+  set due_at = clock_timestamp() + make_interval(secs => lease)
+  where j.tenant_id = job.tenant_id and j.kind = 'mail' and j.id = job.id;
+  perform rowhouse_private.open_as_system(job.tenant_id);
+  return query
+  update rowhouse.outbox o
+  set attempts = o.attempts + 1
+  where o.tenant_id = job.tenant_id and o.id = job.id and o.status = 'queued'
+  returning o.tenant_id, o.id, o.recipient, o.subject, o.text, o.attempts, o.created_at;
+  if not found then
+    delete from rowhouse.jobs j where j.tenant_id = job.tenant_id and j.kind = 'mail' and j.id = job.id;
+  end if;
+  perform rowhouse_private.close();
 end
 
 function rowhouse.writable_tenant() returns uuid  -- plpgsql, stable, parallel safe, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: public
@@ -1846,6 +1904,12 @@ end
 
 function rowhouse_private.open(tenant uuid, user_id uuid, context text) returns text  -- sql, volatile; owner rowhouse_definer; execute: nobody else
 (body: see migrations)
+
+function rowhouse_private.open_as_system(tenant uuid) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+begin
+  perform rowhouse_private.open(
+    tenant, null, format('w;system;{};{%s};{};{}', rowhouse.service_principal(tenant, 'system')));
+end
 
 function rowhouse_private.persona_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin

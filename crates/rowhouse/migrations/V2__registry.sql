@@ -331,9 +331,13 @@ grant usage on schema rowhouse_private to rowhouse_migrator;
 -- whosever the table is. So the app's login could take away the floor of each table in shadow, and what lets its tenants in
 -- everywhere. But the whole statement fails where the role was granted something on a table of which it has no right as a
 -- whole, only to a column. This is that table.
-create table rowhouse_private.drop_owned_fails_here (nothing text);
+create table rowhouse_private.drop_owned_fails_here (
+  nothing text,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
 grant select (nothing) on rowhouse_private.drop_owned_fails_here
-to rowhouse_app, rowhouse_platform, rowhouse_sealer, rowhouse_shadow, rowhouse_enforced;
+to rowhouse_app, rowhouse_platform, rowhouse_sealer, rowhouse_mailer, rowhouse_shadow, rowhouse_enforced;
 
 create trigger tenant_changed after insert or update on rowhouse.tenants
 for each row execute function rowhouse_private.tenant_changed();

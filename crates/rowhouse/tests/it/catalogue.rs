@@ -163,6 +163,7 @@ pub async fn every_relation_is_in_exactly_one_class(world: &World) {
         inner,
         set(&[
             "context",
+            "drop_owned_fails_here",
             "key_uses",
             "keyring",
             "liveness",
