@@ -176,6 +176,7 @@ table rowhouse.invitations  -- owner rowhouse_owner, row security, forced
   updated_at timestamp with time zone not null default now()
   constraint invitations_by_whom CHECK (((accepted_at IS NULL) = (accepted_by IS NULL)))
   constraint invitations_digest_sha256 CHECK ((octet_length(digest) = 32))
+  constraint invitations_email_in_one_form CHECK (((email IS NFKC NORMALIZED) AND (strpos(email, chr(304)) = 0)))
   constraint invitations_end CHECK ((expires_at <= (created_at + '720:00:00'::interval)))
   constraint invitations_role CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))
   constraint invitations_used_once CHECK (((accepted_at IS NULL) OR (revoked_at IS NULL)))
@@ -302,6 +303,7 @@ table rowhouse.outbox  -- owner rowhouse_owner, row security, forced
   recipient text not null
   subject text not null
   text text
+  token text
   status text not null default 'queued'::text
   attempts integer not null default 0
   last_error text
@@ -313,10 +315,9 @@ table rowhouse.outbox  -- owner rowhouse_owner, row security, forced
   constraint outbox_subject_is_a_line CHECK ((((octet_length(subject) >= 1) AND (octet_length(subject) <= 2000)) AND ((subject COLLATE "C") !~ '[\x01-\x1f\x7f]'::text)))
   constraint outbox_text_length CHECK ((octet_length(text) <= 100000))
   constraint outbox_text_while_queued CHECK (((status = 'queued'::text) = (text IS NOT NULL)))
+  constraint outbox_token_while_queued CHECK (((token IS NULL) OR (status = 'queued'::text)))
   constraint outbox_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint outbox_pkey PRIMARY KEY (tenant_id, id)
-  policy managers_queue permissive for insert to rowhouse_app
-      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -329,8 +330,7 @@ table rowhouse.outbox  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger mail_queued -> rowhouse_private.mail_queued
   trigger touch -> rowhouse_private.touch
-  grant insert (tenant_id, id, recipient, subject, text) to rowhouse_app
-  grant insert (tenant_id, id, recipient, subject, text), select, update (text, status, attempts, last_error, sent_at) to rowhouse_definer
+  grant insert (tenant_id, id, recipient, subject, text, token), select, update (text, token, status, attempts, last_error, sent_at) to rowhouse_definer
   grant insert (tenant_id, id, recipient, subject, text) to rowhouse_platform
 
 table rowhouse.persona_mappings  -- owner rowhouse_owner, row security, forced
@@ -628,6 +628,7 @@ table rowhouse.sessions  -- owner rowhouse_owner, row security, forced
   id uuid not null
   user_id uuid not null
   digest bytea not null
+  only_here boolean not null default false
   expires_at timestamp with time zone not null
   revoked_at timestamp with time zone
   created_at timestamp with time zone not null default now()
@@ -655,9 +656,9 @@ table rowhouse.sessions  -- owner rowhouse_owner, row security, forced
   policy tenant_floor_update restrictive for update to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger touch -> rowhouse_private.touch
-  grant select (tenant_id, id, user_id, expires_at, revoked_at, created_at, updated_at) to rowhouse_app
+  grant select (tenant_id, id, user_id, only_here, expires_at, revoked_at, created_at, updated_at) to rowhouse_app
   grant insert, select, update (revoked_at, updated_at) to rowhouse_definer
-  grant select (tenant_id, id, user_id, expires_at, revoked_at, created_at, updated_at) to rowhouse_platform
+  grant select (tenant_id, id, user_id, only_here, expires_at, revoked_at, created_at, updated_at) to rowhouse_platform
 
 table rowhouse.team_members  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -854,6 +855,7 @@ table rowhouse.users  -- owner rowhouse_owner, row security, forced
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
   deleted_at timestamp with time zone
+  constraint users_email_in_one_form CHECK (((email IS NFKC NORMALIZED) AND (strpos(email, chr(304)) = 0)))
   constraint users_home_tenant FOREIGN KEY (home_tenant_id) REFERENCES rowhouse.tenants(id)
   constraint users_pkey PRIMARY KEY (id)
   policy platform permissive for all to rowhouse_definer, rowhouse_migrator, rowhouse_platform
@@ -1073,7 +1075,7 @@ begin
   update rowhouse.invitations i
   set accepted_at = clock_timestamp(), accepted_by = person.id
   where i.tenant_id = place.tenant_id and i.id = place.id;
-  perform rowhouse_private.add_session(place.tenant_id, person.id, session, session_digest, session_ends);
+  perform rowhouse_private.add_session(place.tenant_id, person.id, session, session_digest, session_ends, person.id <> new_user);
   insert into rowhouse.audit_log (id, action, object_id, request_id, detail)
   values (trail, 'invitations.accept', place.id, accept_invitation.request_id, jsonb_build_object('role', invited.role));
   perform rowhouse_private.close();
@@ -1227,7 +1229,7 @@ begin
   from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
 end
 
-function rowhouse.invite(id uuid, email text, role text, expires_at timestamp with time zone, mail uuid, subject text, mail_text text) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
+function rowhouse.invite(id uuid, email text, role text, expires_at timestamp with time zone, mail uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
 declare
   tenant constant uuid := rowhouse.writable_tenant();
   caller text;
@@ -1258,9 +1260,13 @@ begin
     select 'invitation', sha256(convert_to(m.token, 'UTF8')), tenant, invite.id
     from made m
   )
-  insert into rowhouse.outbox (tenant_id, id, recipient, subject, text)
-  select tenant, invite.mail, invite.email, invite.subject, replace(invite.mail_text, '{token}', m.token)
-  from made m;
+  insert into rowhouse.outbox (tenant_id, id, recipient, subject, text, token)
+  select tenant, invite.mail, invite.email,
+    format('Invitation to %s', t.name),
+    format(E'You are invited to %s, as %s. To accept, open\n\n{link}\n\nThis works once. If you did not expect it, do nothing.\n',
+      t.name, invite.role),
+    m.token
+  from made m join rowhouse.tenants t on t.id = tenant;
 end
 
 function rowhouse.key_used() returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
@@ -1357,7 +1363,9 @@ begin
   perform rowhouse_private.refuse_while_bound();
   perform rowhouse_private.open_as_system(tenant);
   update rowhouse.outbox o
-  set status = note_mail.status, last_error = why, text = case when note_mail.status = 'queued' then o.text end,
+  set status = note_mail.status, last_error = why,
+    text = case when note_mail.status = 'queued' then o.text end,
+    token = case when note_mail.status = 'queued' then o.token end,
     sent_at = case when note_mail.status = 'sent' then clock_timestamp() end
   where o.tenant_id = tenant and o.id = mail and o.attempts = attempt and o.status = 'queued';
   mine := found;
@@ -1580,7 +1588,7 @@ begin
   end if;
 end
 
-function rowhouse.take_mail(lease double precision) returns TABLE(tenant_id uuid, id uuid, recipient text, subject text, text text, attempt integer, queued_at timestamp with time zone)  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_mailer
+function rowhouse.take_mail(lease double precision) returns TABLE(tenant_id uuid, id uuid, recipient text, subject text, text text, token text, attempt integer, queued_at timestamp with time zone)  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_mailer
 declare
   job rowhouse.jobs;
 begin
@@ -1604,7 +1612,7 @@ begin
   update rowhouse.outbox o
   set attempts = o.attempts + 1
   where o.tenant_id = job.tenant_id and o.id = job.id and o.status = 'queued'
-  returning o.tenant_id, o.id, o.recipient, o.subject, o.text, o.attempts, o.created_at;
+  returning o.tenant_id, o.id, o.recipient, o.subject, o.text, o.token, o.attempts, o.created_at;
   if not found then
     delete from rowhouse.jobs j where j.tenant_id = job.tenant_id and j.kind = 'mail' and j.id = job.id;
   end if;
@@ -1621,7 +1629,7 @@ begin
   raise exception 'this context may only read' using errcode = 'RH006';
 end
 
-function rowhouse_private.add_session(in_tenant uuid, of_user uuid, id uuid, digest bytea, expires_at timestamp with time zone) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+function rowhouse_private.add_session(in_tenant uuid, of_user uuid, id uuid, digest bytea, expires_at timestamp with time zone, only_here boolean) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 begin
   perform rowhouse_private.one_at_a_time(in_tenant);
   insert into rowhouse_private.liveness (tenant_id, principal_id, credential_id, kind, user_id, user_gone, expires_at)
@@ -1632,8 +1640,8 @@ begin
   if not found then
     raise exception 'the caller is not, or no longer, a member of the tenant' using errcode = 'RH005';
   end if;
-  insert into rowhouse.sessions (tenant_id, id, user_id, digest, expires_at)
-  values (in_tenant, add_session.id, of_user, add_session.digest, add_session.expires_at);
+  insert into rowhouse.sessions (tenant_id, id, user_id, digest, only_here, expires_at)
+  values (in_tenant, add_session.id, of_user, add_session.digest, add_session.only_here, add_session.expires_at);
   insert into rowhouse.locator (kind, digest, tenant_id, id, principal_id)
   values ('session', add_session.digest, in_tenant, add_session.id, of_user);
   delete from rowhouse_private.liveness l -- of those that ended by themselves

@@ -35,7 +35,6 @@ impl Worker {
         let mut tasks = JoinSet::new();
         let completion = Completion {
             house: house.clone(),
-            link: settings.invitation_link(),
         };
         tasks.spawn(until(stopping.clone(), move || {
             completion.clone().go_on_with_one()
@@ -52,6 +51,7 @@ impl Worker {
                 mailer,
                 attempts: settings.mail_attempts,
                 retry: Duration::from_secs(settings.mail_retry.into()),
+                link: settings.invitation_link(),
             };
             for _ in 0..LANES {
                 let post = post.clone();
@@ -116,13 +116,16 @@ struct Post {
     mailer: Mailer,
     attempts: i32,
     retry: Duration,
+    /// What an invitation's mail holds.
+    link: String,
 }
 
 impl Post {
     /// One mail, if one is due.
     async fn send_one(self) -> Result<bool> {
         // Twice what an attempt takes: the other half is for noting how it went.
-        let Some(taken) = mail::take(&self.house, self.mailer.timeout() * 2).await? else {
+        let Some(taken) = mail::take(&self.house, self.mailer.timeout() * 2, &self.link).await?
+        else {
             return Ok(false);
         };
         let outcome = self.mailer.send(&taken).await;
@@ -148,7 +151,6 @@ impl Post {
 #[derive(Clone)]
 struct Completion {
     house: Rowhouse,
-    link: String,
 }
 
 impl Completion {
@@ -165,7 +167,7 @@ impl Completion {
         tx.commit().await?;
         loop {
             let mut tx = begin().await?.inside(job.tenant).await?;
-            let run = provisioning::step(&mut tx, &self.link).await?;
+            let run = provisioning::step(&mut tx).await?;
             tx.commit().await?;
             if run.status == provisioning::Status::Done {
                 tracing::info!(tenant_id = %job.tenant, "tenant provisioned");

@@ -25,7 +25,8 @@ create index tenants_by_age on rowhouse.tenants (created_at desc, id desc);
 
 create table rowhouse.users (
   id uuid not null constraint users_pkey primary key,
-  email text not null,
+  -- One address has one form: what is another in lower case or by Unicode (a Kelvin sign, a Turkish I) would get its mail elsewhere.
+  email text not null constraint users_email_in_one_form check (email is nfkc normalized and strpos(email, chr(304)) = 0),
   name text not null,
   home_tenant_id uuid constraint users_home_tenant references rowhouse.tenants (id), -- the Personal Org
   created_at timestamptz not null default now(),

@@ -14,7 +14,7 @@ set local role rowhouse_owner;
 create table rowhouse.invitations (
   tenant_id uuid not null default rowhouse.default_tenant() constraint invitations_tenant references rowhouse.tenants (id),
   id uuid not null,
-  email text not null,
+  email text not null constraint invitations_email_in_one_form check (email is nfkc normalized and strpos(email, chr(304)) = 0),
   role text not null constraint invitations_role check (role in ('owner', 'admin', 'member', 'viewer')),
   digest bytea not null constraint invitations_digest_sha256 check (octet_length(digest) = 32), -- by which `locate` finds it
   invited_by uuid not null default rowhouse.current_principal(),
@@ -38,6 +38,7 @@ create table rowhouse.sessions (
   id uuid not null,
   user_id uuid not null,
   digest bytea not null constraint sessions_digest_sha256 check (octet_length(digest) = 32), -- by which `locate` finds it
+  only_here boolean not null default false, -- it opens no session in another tenant
   expires_at timestamptz not null,
   revoked_at timestamptz,
   created_at timestamptz not null default now(),
@@ -63,7 +64,7 @@ create trigger touch before update on rowhouse.sessions for each row execute fun
 grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, created_at, updated_at),
   update (revoked_at)
 on rowhouse.invitations to rowhouse_app, rowhouse_platform;
-grant select (tenant_id, id, user_id, expires_at, revoked_at, created_at, updated_at)
+grant select (tenant_id, id, user_id, only_here, expires_at, revoked_at, created_at, updated_at)
 on rowhouse.sessions to rowhouse_app, rowhouse_platform;
 grant select, insert, update (revoked_at, accepted_at, accepted_by, updated_at) on rowhouse.invitations to rowhouse_definer;
 grant select, insert, update (revoked_at, updated_at) on rowhouse.sessions to rowhouse_definer;
@@ -71,10 +72,10 @@ grant insert (id, email, name) on rowhouse.users to rowhouse_definer;
 
 set local role rowhouse_definer;
 
--- Invites an address, and sends the token there: `mail` holds `{token}` where it goes. A statement of one query, so that
--- the token is a column of it and never a constant of a plan, which callers can have printed.
-create function rowhouse.invite(
-  id uuid, email text, role text, expires_at timestamptz, mail uuid, subject text, mail_text text) returns void
+-- Invites an address, and sends the token there. No word of the mail is the caller's, and least of all the link: he could
+-- have it lead to himself, and whoever opened it would bring him the token. A statement of one query, so that the token is
+-- a column of it and never a constant of a plan, which callers can have printed.
+create function rowhouse.invite(id uuid, email text, role text, expires_at timestamptz, mail uuid) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -108,9 +109,13 @@ begin
     select 'invitation', sha256(convert_to(m.token, 'UTF8')), tenant, invite.id
     from made m
   )
-  insert into rowhouse.outbox (tenant_id, id, recipient, subject, text)
-  select tenant, invite.mail, invite.email, invite.subject, replace(invite.mail_text, '{token}', m.token)
-  from made m;
+  insert into rowhouse.outbox (tenant_id, id, recipient, subject, text, token)
+  select tenant, invite.mail, invite.email,
+    format('Invitation to %s', t.name),
+    format(E'You are invited to %s, as %s. To accept, open\n\n{link}\n\nThis works once. If you did not expect it, do nothing.\n',
+      t.name, invite.role),
+    m.token
+  from made m join rowhouse.tenants t on t.id = tenant;
 end
 $$;
 
@@ -158,7 +163,7 @@ $$;
 
 -- A session of somebody who may enter now, as a credential of his own: `enter` finds it or does not.
 create function rowhouse_private.add_session(
-  in_tenant uuid, of_user uuid, id uuid, digest bytea, expires_at timestamptz) returns void
+  in_tenant uuid, of_user uuid, id uuid, digest bytea, expires_at timestamptz, only_here boolean default false) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -172,8 +177,8 @@ begin
   if not found then
     raise exception 'the caller is not, or no longer, a member of the tenant' using errcode = 'RH005';
   end if;
-  insert into rowhouse.sessions (tenant_id, id, user_id, digest, expires_at)
-  values (in_tenant, add_session.id, of_user, add_session.digest, add_session.expires_at);
+  insert into rowhouse.sessions (tenant_id, id, user_id, digest, only_here, expires_at)
+  values (in_tenant, add_session.id, of_user, add_session.digest, add_session.only_here, add_session.expires_at);
   insert into rowhouse.locator (kind, digest, tenant_id, id, principal_id)
   values ('session', add_session.digest, in_tenant, add_session.id, of_user);
   delete from rowhouse_private.liveness l -- of those that ended by themselves
@@ -331,7 +336,8 @@ $$;
 
 -- Whoever presents an invitation's token becomes a member, as the user of its address, who is made where there is none, and
 -- gets a session. Answers nothing when there is no such invitation. The member is added with the rights that the inviter
--- has now: who was removed or demoted since brings nobody in.
+-- has now: who was removed or demoted since brings nobody in. The session of somebody who was here before is good in this tenant
+-- only: whoever reads one mail of his, or made the platform believe that an address is his, is not therefore him everywhere.
 create function rowhouse.accept_invitation(
   token text, new_user uuid, name text, session uuid, session_digest bytea, session_ends timestamptz, trail uuid,
   request_id text default null)
@@ -391,7 +397,7 @@ begin
   update rowhouse.invitations i
   set accepted_at = clock_timestamp(), accepted_by = person.id
   where i.tenant_id = place.tenant_id and i.id = place.id;
-  perform rowhouse_private.add_session(place.tenant_id, person.id, session, session_digest, session_ends);
+  perform rowhouse_private.add_session(place.tenant_id, person.id, session, session_digest, session_ends, person.id <> new_user);
   insert into rowhouse.audit_log (id, action, object_id, request_id, detail)
   values (trail, 'invitations.accept', place.id, accept_invitation.request_id, jsonb_build_object('role', invited.role));
   perform rowhouse_private.close();

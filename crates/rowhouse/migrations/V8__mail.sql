@@ -15,7 +15,9 @@ create table rowhouse.outbox (
     check (octet_length(recipient) between 3 and 254 and recipient like '_%@_%' and recipient collate "C" !~ '[\x01-\x20\x7f<>,;"]'),
   subject text not null constraint outbox_subject_is_a_line
     check (octet_length(subject) between 1 and 2000 and subject collate "C" !~ '[\x01-\x1f\x7f]'),
-  text text constraint outbox_text_length check (octet_length(text) <= 100000), -- gone as soon as nothing is left to do
+  -- Both are gone as soon as nothing is left to do.
+  text text constraint outbox_text_length check (octet_length(text) <= 100000),
+  token text, -- of an invitation: whoever sends makes a link of it, and puts it where `{link}` last stands in the text
   status text not null default 'queued' constraint outbox_status check (status in ('queued', 'sent', 'failed')),
   attempts integer not null default 0,
   last_error text, -- what the mail server said; no address, no text
@@ -23,18 +25,18 @@ create table rowhouse.outbox (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint outbox_pkey primary key (tenant_id, id),
-  constraint outbox_text_while_queued check ((status = 'queued') = (text is not null))
+  constraint outbox_text_while_queued check ((status = 'queued') = (text is not null)),
+  constraint outbox_token_while_queued check (token is null or status = 'queued')
 );
 select rowhouse.raise_wall('rowhouse.outbox', 'admin', 'enforce');
 
--- Inside the tenant nobody reads it, its owners neither: they queue.
+-- Inside the tenant nobody reads it, and nobody writes it either but by rowhouse.invite(): a mail comes in the platform's name,
+-- so what it says is the platform's.
 drop policy inside on rowhouse.outbox;
 drop policy managers on rowhouse.outbox;
-create policy managers_queue on rowhouse.outbox for insert to rowhouse_app
-with check ((select rowhouse.caller_role()) = any ('{owner,admin}'::text[]));
-grant insert (tenant_id, id, recipient, subject, text) on rowhouse.outbox
-to rowhouse_app, rowhouse_platform, rowhouse_definer; -- the last: rowhouse.invite()
-grant select, update (text, status, attempts, last_error, sent_at) on rowhouse.outbox to rowhouse_definer;
+grant insert (tenant_id, id, recipient, subject, text) on rowhouse.outbox to rowhouse_platform;
+grant insert (tenant_id, id, recipient, subject, text, token) on rowhouse.outbox to rowhouse_definer; -- rowhouse.invite()
+grant select, update (text, token, status, attempts, last_error, sent_at) on rowhouse.outbox to rowhouse_definer;
 create trigger touch before update on rowhouse.outbox for each row execute function rowhouse_private.touch();
 
 -- What a worker has to do, for all tenants: where to look and when, and nothing of what is there. The key leads with
@@ -85,7 +87,8 @@ grant execute on function rowhouse_private.mail_queued to rowhouse_owner;
 -- The mail that has been due for longest, for whoever commits: nobody else is given it for `lease` seconds. The attempt
 -- counts from here on, also when its sender falls. Mail of tenants that are closed or elsewhere waits.
 create function rowhouse.take_mail(lease double precision)
-returns table (tenant_id uuid, id uuid, recipient text, subject text, text text, attempt integer, queued_at timestamptz)
+returns table (
+  tenant_id uuid, id uuid, recipient text, subject text, text text, token text, attempt integer, queued_at timestamptz)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -112,7 +115,7 @@ begin
   update rowhouse.outbox o
   set attempts = o.attempts + 1
   where o.tenant_id = job.tenant_id and o.id = job.id and o.status = 'queued'
-  returning o.tenant_id, o.id, o.recipient, o.subject, o.text, o.attempts, o.created_at;
+  returning o.tenant_id, o.id, o.recipient, o.subject, o.text, o.token, o.attempts, o.created_at;
   if not found then
     delete from rowhouse.jobs j where j.tenant_id = job.tenant_id and j.kind = 'mail' and j.id = job.id;
   end if;
@@ -133,7 +136,9 @@ begin
   perform rowhouse_private.refuse_while_bound();
   perform rowhouse_private.open_as_system(tenant);
   update rowhouse.outbox o
-  set status = note_mail.status, last_error = why, text = case when note_mail.status = 'queued' then o.text end,
+  set status = note_mail.status, last_error = why,
+    text = case when note_mail.status = 'queued' then o.text end,
+    token = case when note_mail.status = 'queued' then o.token end,
     sent_at = case when note_mail.status = 'sent' then clock_timestamp() end
   where o.tenant_id = tenant and o.id = mail and o.attempts = attempt and o.status = 'queued';
   mine := found;

@@ -98,11 +98,11 @@ impl NewInvitation {
     }
 }
 
-/// Invites somebody: as an owner or admin, or as the platform while the tenant has no owner. The mail names the tenant and
-/// holds `link`, in which `{token}` becomes what opens.
+/// Invites somebody: as an owner or admin, or as the platform while the tenant has no owner. The mail names the tenant; its link
+/// is whose who sends it ([`crate::mail::take`]).
 ///
 /// [`Error::Taken`] when the address is a member's, or has an invitation that is still good.
-pub async fn create(tx: &mut TenantTx, new: NewInvitation, link: &str) -> Result<Invitation> {
+pub async fn create(tx: &mut TenantTx, new: NewInvitation) -> Result<Invitation> {
     names::email("email", &new.email)?;
     let lasts = new
         .lasts_seconds
@@ -114,22 +114,15 @@ pub async fn create(tx: &mut TenantTx, new: NewInvitation, link: &str) -> Result
         ));
     }
     refuse_known(tx, &new.email).await?;
-    let tenant = tenants::own(tx).await?;
     let id = InvitationId::new();
-    let text = format!(
-        "You are invited to {}, as {}. To accept, open\n\n{link}\n\nThis works once. If you did not expect it, do nothing.\n",
-        tenant.name, new.role
-    );
     tx.execute(
-        "select rowhouse.invite($1, $2, $3, now() + make_interval(secs => $4), $5, $6, $7)",
+        "select rowhouse.invite($1, $2, $3, now() + make_interval(secs => $4), $5)",
         &[
             &id,
             &new.email,
             &new.role,
             &lasts.as_secs_f64(),
             &MailId::new(),
-            &format!("Invitation to {}", tenant.name),
-            &text,
         ],
     )
     .await?;

@@ -51,7 +51,7 @@ impl std::fmt::Debug for Mail {
     }
 }
 
-/// Queues a mail, as an owner or admin of the tenant, or as the platform.
+/// Queues a mail, as the platform inside the tenant: it comes in the platform's name, so nobody inside says what it says.
 ///
 /// [`crate::Error::Invalid`] for anything but one plain address and for a subject of more than one line;
 /// [`crate::Error::NotPermitted`] for every other caller.
@@ -84,15 +84,22 @@ pub struct Taken {
     pub queued_at: Timestamp,
 }
 
-impl From<Row> for Taken {
-    fn from(row: Row) -> Self {
+impl Taken {
+    fn of(row: &Row, link: &str) -> Self {
+        let mut text: String = row.get("text");
+        if let Some(token) = row.get::<_, Option<String>>("token")
+            // The last: what stands before it is the tenant's name.
+            && let Some((before, after)) = text.rsplit_once("{link}")
+        {
+            text = format!("{before}{}{after}", link.replace("{token}", &token));
+        }
         Self {
             tenant: row.get("tenant_id"),
             id: row.get("id"),
             mail: Mail {
                 to: row.get("recipient"),
                 subject: row.get("subject"),
-                text: row.get("text"),
+                text,
             },
             attempt: row.get("attempt"),
             queued_at: row.get("queued_at"),
@@ -101,15 +108,16 @@ impl From<Row> for Taken {
 }
 
 /// The mail that has been due for longest: nobody else is given it for the time of `lease`. The attempt counts from here on,
-/// also when whoever took it falls. None when none is due. As the mailer's login.
-pub async fn take(house: &Rowhouse, lease: Duration) -> Result<Option<Taken>> {
+/// also when whoever took it falls. None when none is due. As the mailer's login. An invitation's mail holds `link`, in which
+/// `{token}` becomes what opens.
+pub async fn take(house: &Rowhouse, lease: Duration, link: &str) -> Result<Option<Taken>> {
     let row = house
         .as_mailer(
-            "select tenant_id, id, recipient, subject, text, attempt, queued_at from rowhouse.take_mail($1)",
+            "select tenant_id, id, recipient, subject, text, token, attempt, queued_at from rowhouse.take_mail($1)",
             &[(&lease.as_secs_f64(), Type::FLOAT8)],
         )
         .await?;
-    Ok(row.map(Taken::from))
+    Ok(row.map(|row| Taken::of(&row, link)))
 }
 
 /// Notes that the mail server took this attempt. False when another worker has taken the mail since: then nothing is noted.

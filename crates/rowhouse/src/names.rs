@@ -1,5 +1,6 @@
 //! What a name and a slug may look like: the one place that says so.
 
+use unicode_normalization::is_nfkc;
 use unicode_security::MixedScript as _;
 
 use crate::error::{Error, Result};
@@ -123,8 +124,14 @@ fn is_invisible(c: char) -> bool {
         | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
+/// Whether nothing in a text becomes an ASCII letter in lower case, or another character in Unicode's compatible form, such as
+/// the Kelvin sign: mail for it would go elsewhere than to whom it is taken for.
+fn has_one_form(text: &str) -> bool {
+    is_nfkc(text) && !text.contains('\u{130}')
+}
+
 /// An e-mail address as far as this needs to know: something, one `@`, something with no blanks, at most 254 bytes; letters of
-/// different scripts are not mixed in a part of it.
+/// different scripts are not mixed in a part of it, and none has another form that is the same address.
 pub fn email(field: &'static str, text: &str) -> Result<()> {
     let plausible = text.split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && !domain.is_empty() && !domain.contains('@')
@@ -134,6 +141,7 @@ pub fn email(field: &'static str, text: &str) -> Result<()> {
         || text.chars().any(|c| {
             c.is_whitespace() || c.is_control() || is_invisible(c) || "<>,;:\"\\()[]".contains(c)
         })
+        || !has_one_form(text)
         || text
             .split(['@', '.', '-', '_', '+'])
             .any(|part| !part.is_single_script())

@@ -157,13 +157,12 @@ pub async fn get(tx: &mut TenantTx) -> Result<Run> {
     Ok(read(tx, "").await?.shown())
 }
 
-/// Does the next step, from inside the tenant, as the platform. `link` is what the invitation's mail holds, with `{token}` for what
-/// opens. Nothing is left to do when the answer says [`Status::Done`].
-pub async fn step(tx: &mut TenantTx, link: &str) -> Result<Run> {
+/// Does the next step, from inside the tenant, as the platform. Nothing is left to do when the answer says [`Status::Done`].
+pub async fn step(tx: &mut TenantTx) -> Result<Run> {
     let mut row = read(tx, "for update").await?;
     let tenant = tx.tenant_id();
     if let Some(step) = row.next() {
-        perform(tx, step, row.admin_email.as_deref(), link).await?;
+        perform(tx, step, row.admin_email.as_deref()).await?;
         row.done.push(step);
     }
     if row.next().is_none() {
@@ -199,12 +198,7 @@ async fn read(tx: &mut TenantTx, lock: &str) -> Result<Row> {
 }
 
 /// Each finds what an earlier version of it, or somebody by hand, has done already.
-async fn perform(
-    tx: &mut TenantTx,
-    step: Step,
-    admin_email: Option<&str>,
-    link: &str,
-) -> Result<()> {
+async fn perform(tx: &mut TenantTx, step: Step, admin_email: Option<&str>) -> Result<()> {
     match step {
         Step::Workspace => workspace(tx).await,
         Step::Project => {
@@ -220,7 +214,7 @@ async fn perform(
         }
         Step::Storage => storage(tx).await,
         Step::Invitation => match admin_email {
-            Some(email) => invite(tx, email, link).await,
+            Some(email) => invite(tx, email).await,
             None => Ok(()),
         },
     }
@@ -273,7 +267,7 @@ async fn storage(tx: &mut TenantTx) -> Result<()> {
 }
 
 /// As the platform may while there is no owner; a tenant that has one invites by itself.
-async fn invite(tx: &mut TenantTx, email: &str, link: &str) -> Result<()> {
+async fn invite(tx: &mut TenantTx, email: &str) -> Result<()> {
     let tenant = tx.tenant_id();
     let owned: bool = tx
         .one(
@@ -285,7 +279,7 @@ async fn invite(tx: &mut TenantTx, email: &str, link: &str) -> Result<()> {
     if owned {
         return Ok(());
     }
-    match invitations::create(tx, NewInvitation::new(email, Role::Owner), link).await {
+    match invitations::create(tx, NewInvitation::new(email, Role::Owner)).await {
         Ok(_) | Err(Error::Taken { field: "email" }) => Ok(()), // invited by hand
         Err(error) => Err(error),
     }

@@ -129,13 +129,14 @@ pub async fn open(
     Ok(made)
 }
 
-/// Makes a session in another tenant of the user whose session this is, which ends when that one does.
+/// Makes a session in another tenant of the user whose session this is, which ends when that one does. [`Error::NotPermitted`] for
+/// the session that somebody who was known before got by an invitation: it is good in its tenant only.
 /// [`Error::NotFound`] when he is no member there; [`Error::NotAMember`] when the session is not good any more.
 pub async fn switch(house: &Rowhouse, from: &Context, to: TenantId) -> Result<MadeSession> {
     let mut tx = house.begin(&from.clone().read_only()).await?;
     let row = tx
         .optional(
-            "select user_id, expires_at
+            "select user_id, expires_at, only_here
              from rowhouse.sessions
              where tenant_id = $1 and id = $2 and user_id = rowhouse.current_user_id()",
             &[&from.tenant_id(), &from.credential],
@@ -144,6 +145,11 @@ pub async fn switch(house: &Rowhouse, from: &Context, to: TenantId) -> Result<Ma
     tx.commit().await?;
     let row =
         row.ok_or_else(|| Error::NotPermitted("only a session opens another session".into()))?;
+    if row.get("only_here") {
+        return Err(Error::NotPermitted(
+            "a session that an invitation gave to somebody who was known before is good in its tenant only".into(),
+        ));
+    }
     let user: UserId = row.get("user_id");
     let mut there = Context::user(to, user);
     there.request_id.clone_from(&from.request_id);
@@ -249,19 +255,24 @@ pub struct RequestContext {
 impl RequestContext {
     /// What the holder of a session may ask for. [`Error::NotAMember`] when the session is not good any more.
     pub async fn of_session(house: &Rowhouse, session: &Context) -> Result<Self> {
-        let user: Option<UserId> = house
+        let rows = house
             .query(
                 &session.clone().read_only(),
-                "select rowhouse.current_user_id()",
-                &[],
+                "select rowhouse.current_user_id(), coalesce(
+                   (select only_here from rowhouse.sessions where tenant_id = $1 and id = $2), false)",
+                &[&session.tenant_id(), &session.credential],
             )
-            .await?
-            .first()
-            .and_then(|row| row.get(0));
+            .await?;
+        let row = rows.first().ok_or(Error::NotAMember)?;
+        let (user, only_here): (Option<UserId>, bool) = (row.get(0), row.get(1));
         let mut tx = house.begin_platform().await?;
         let user = user.ok_or(Error::NotAMember)?;
-        let context = Self::resolve(&mut tx, session.tenant_id(), user).await?;
+        let mut context = Self::resolve(&mut tx, session.tenant_id(), user).await?;
         tx.commit().await?;
+        if only_here {
+            let here = session.tenant_id();
+            context.memberships.retain(|there| there.tenant_id == here);
+        }
         Ok(context)
     }
 

@@ -297,14 +297,10 @@ const MAIL: &[Mutation] = &[
         "nobody_inside_reads_a_mail",
     ),
     (
-        "members queue mail",
-        "alter policy managers_queue on rowhouse.outbox with check (true)",
-        "owners_admins_and_the_platform_queue",
-    ),
-    (
-        "who was removed queues mail",
-        "select pg_temp.edit('rowhouse_private.mail_queued', 'perform rowhouse_private.managed_by_caller(new.tenant_id);', '')",
-        "a_removed_admin_queues_nothing",
+        "who manages a tenant writes mail",
+        "create policy managers_queue on rowhouse.outbox for insert to rowhouse_app with check (true);
+         grant insert (tenant_id, id, recipient, subject, text) on rowhouse.outbox to rowhouse_app",
+        "only_the_platform_says_what_a_mail_says",
     ),
     (
         "an address holds more than an address",
@@ -1019,6 +1015,21 @@ const PEOPLE: &[Mutation] = &[
         "an address is its earlier user's",
         "select pg_temp.edit('rowhouse.accept_invitation', 'or lower(person.email) <> lower(invited.email)', '')",
         "an_invitation_is_for_the_user_of_its_address",
+    ),
+    (
+        "an invitation's session opens others",
+        "select pg_temp.edit('rowhouse.accept_invitation', 'person.id <> new_user', 'false')",
+        "an_invitation_opens_none_of_the_other_tenants_of_whom_it_brings",
+    ),
+    (
+        "an address has a twin",
+        "alter table rowhouse.invitations drop constraint invitations_email_in_one_form",
+        "an_address_has_one_form",
+    ),
+    (
+        "a user's address has a twin",
+        "alter table rowhouse.users drop constraint users_email_in_one_form",
+        "an_address_has_one_form",
     ),
     (
         "who is gone from the platform comes in",

@@ -83,17 +83,12 @@ pub async fn list(
     responses((status = 201, body = Invitation)),
     security(("operator" = []), ("caller" = [])),
 )]
-pub async fn create(
-    insider: Insider,
-    Extension(url): Extension<PublicUrl>,
-    change: Change<NewInvitation>,
-) -> Result<Answer, Problem> {
+pub async fn create(insider: Insider, change: Change<NewInvitation>) -> Result<Answer, Problem> {
     let mut tx = insider.begin().await?;
-    let link = url.of_invitations();
     let answer = change
         .once
         .answer(&mut tx, async |tx| {
-            Answer::created(&invitations::create(tx, change.body, &link).await?)
+            Answer::created(&invitations::create(tx, change.body).await?)
         })
         .await?;
     tx.commit().await?;

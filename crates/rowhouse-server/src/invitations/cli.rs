@@ -81,8 +81,7 @@ impl Command {
                     None => inside(&house, &tenant).await?,
                 };
                 let new = NewInvitation::new(email, role);
-                let link = settings.public_url().of_invitations();
-                let invitation = invitations::create(&mut tx, new, &link).await?;
+                let invitation = invitations::create(&mut tx, new).await?;
                 tx.commit().await?;
                 out.show(&invitation, |i| {
                     format!("{}  {}  {}", i.id, i.email, i.role)

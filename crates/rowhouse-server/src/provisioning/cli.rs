@@ -98,9 +98,8 @@ impl Provision {
         let mut settings = settings.clone();
         settings.pool_size = usize::from(self.jobs) * 4;
         let house = place.house(&settings).await?;
-        let link = settings.invitation_link();
         if let Some(email) = &self.which.personal {
-            return one(&personal(&house, email, &link).await?, out);
+            return one(&personal(&house, email).await?, out);
         }
         if let Some(slug) = &self.which.tenant {
             let wanted = Wanted {
@@ -108,14 +107,14 @@ impl Provision {
                 name: slug.clone(),
                 admin: self.admin.clone(),
             };
-            let (done, _) = provision(&house, &wanted, self.plan, &link).await?;
+            let (done, _) = provision(&house, &wanted, self.plan).await?;
             return one(&done, out);
         }
         let wanted = match &self.which.file {
             Some(file) => from_file(file)?,
             None => self.numbered(),
         };
-        many(house, wanted, self.plan, self.jobs, link, out).await
+        many(house, wanted, self.plan, self.jobs, out).await
     }
 
     fn numbered(&self) -> Vec<Wanted> {
@@ -155,11 +154,11 @@ fn from_file(path: &Path) -> Result<Vec<Wanted>> {
         .collect())
 }
 
-async fn personal(house: &Rowhouse, email: &str, link: &str) -> Result<Provisioned> {
+async fn personal(house: &Rowhouse, email: &str) -> Result<Provisioned> {
     let mut tx = house.begin_platform_as(operator()).await?;
     let user = users::by_email(&mut tx, email).await?;
     let (tenant, mut tx) = provisioning::personal(tx, user).await?;
-    let run = to_the_end(&mut tx, link).await?;
+    let run = to_the_end(&mut tx).await?;
     tx.commit().await?;
     Ok(Provisioned {
         tenant: tenant.id,
@@ -173,21 +172,15 @@ async fn provision(
     house: &Rowhouse,
     wanted: &Wanted,
     plan: PlanTier,
-    link: &str,
 ) -> Result<(Provisioned, bool)> {
-    match attempt(house, wanted, plan, link).await {
+    match attempt(house, wanted, plan).await {
         // Somebody founded it at the same moment.
-        Err(Error::Taken { field: "slug" }) => attempt(house, wanted, plan, link).await,
+        Err(Error::Taken { field: "slug" }) => attempt(house, wanted, plan).await,
         other => other,
     }
 }
 
-async fn attempt(
-    house: &Rowhouse,
-    wanted: &Wanted,
-    plan: PlanTier,
-    link: &str,
-) -> Result<(Provisioned, bool)> {
+async fn attempt(house: &Rowhouse, wanted: &Wanted, plan: PlanTier) -> Result<(Provisioned, bool)> {
     let mut tx = house.begin_platform_as(operator()).await?;
     let (tenant, founded) = match tenants::find(&mut tx, &wanted.slug).await {
         Ok(tenant) => (tenant, false),
@@ -205,7 +198,7 @@ async fn attempt(
     };
     let mut tx = tx.inside(tenant.id).await?;
     provisioning::start(&mut tx, wanted.admin.as_deref()).await?;
-    let run = to_the_end(&mut tx, link).await?;
+    let run = to_the_end(&mut tx).await?;
     tx.commit().await?;
     let done = Provisioned {
         tenant: tenant.id,
@@ -215,9 +208,9 @@ async fn attempt(
     Ok((done, founded))
 }
 
-async fn to_the_end(tx: &mut TenantTx, link: &str) -> Result<Run> {
+async fn to_the_end(tx: &mut TenantTx) -> Result<Run> {
     loop {
-        let run = provisioning::step(tx, link).await?;
+        let run = provisioning::step(tx).await?;
         if run.status == Status::Done {
             return Ok(run);
         }
@@ -241,7 +234,6 @@ async fn many(
     wanted: Vec<Wanted>,
     plan: PlanTier,
     jobs: u16,
-    link: String,
     out: Output,
 ) -> Result<()> {
     let bar = ProgressBar::new(wanted.len() as u64).with_style(
@@ -252,12 +244,12 @@ async fn many(
     let places = Arc::new(Semaphore::new(jobs.into()));
     let mut tasks = JoinSet::new();
     for wanted in wanted {
-        let (house, link, bar) = (house.clone(), link.clone(), bar.clone());
+        let (house, bar) = (house.clone(), bar.clone());
         let Ok(place) = places.clone().acquire_owned().await else {
             break;
         };
         tasks.spawn(async move {
-            let done = provision(&house, &wanted, plan, &link).await;
+            let done = provision(&house, &wanted, plan).await;
             bar.inc(1);
             drop(place);
             done.map(|(_, founded)| founded).map_err(|error| Failure {

@@ -12,19 +12,19 @@ use crate::world::{rowhouse, shared};
 /// What came to this address by mail: from the outbox, or where mail lands that is not sent.
 fn token(email: &str) -> String {
     let queued = column(&format!(
-        "select text from rowhouse.outbox where recipient = '{email}' and text is not null order by created_at desc limit 1"
+        "select token from rowhouse.outbox where recipient = '{email}' and token is not null order by created_at desc limit 1"
     ));
-    let text = queued.into_iter().next().unwrap_or_else(|| {
+    queued.into_iter().next().unwrap_or_else(|| {
         let landed = get("/dev/mail").by(operator()).gets(200).json();
         let mails = landed["items"].as_array().unwrap().clone();
         let mail = mails.iter().find(|mail| mail["to"] == email);
-        text(&mail.unwrap_or_else(|| panic!("no mail to {email}"))["text"])
-    });
-    let (_, token) = text.split_once("?token=").unwrap();
-    token
-        .chars()
-        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-        .collect()
+        let text = text(&mail.unwrap_or_else(|| panic!("no mail to {email}"))["text"]);
+        let (_, token) = text.split_once("?token=").unwrap();
+        token
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect()
+    })
 }
 
 fn address() -> String {
@@ -556,6 +556,11 @@ fn a_user_of_two_tenants_switches() {
     invite(&other, &theirs.session, &email.to_uppercase(), "viewer").gets(201);
     let there = accept(&token(&email.to_uppercase())).gets(201).json();
     assert_eq!(text(&there["user_id"]), here.0, "one user");
+    // The second invitation found him known: what it gave him is good there only.
+    let there = text(&there["session"]);
+    switch(&home.slug, &there).refused(403, "not-permitted");
+    let me = get("/api/v1/me").by(&there).gets(200).json();
+    assert_eq!(me["memberships"].as_array().unwrap().len(), 1);
     for tenant in [&other.slug, &other.id, &home.id] {
         let made = switch(tenant, &here.1).gets(201).json();
         let me = get("/api/v1/me")

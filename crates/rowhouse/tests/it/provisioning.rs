@@ -21,8 +21,6 @@ checks![
     a_user_has_one_personal_org_with_a_personal_workspace,
 ];
 
-const LINK: &str = "https://example.com/?token={token}";
-
 /// A tenant without members.
 async fn founded(world: &World) -> TenantId {
     let mut tx = world.house.begin_platform().await.unwrap();
@@ -48,7 +46,7 @@ async fn start(world: &World, tenant: TenantId) -> Run {
 async fn finish(world: &World, tenant: TenantId) -> usize {
     for asked in 1.. {
         let mut tx = world.house.begin_system(tenant).await.unwrap();
-        let run = provisioning::step(&mut tx, LINK).await.unwrap();
+        let run = provisioning::step(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
         if run.status == Status::Done {
             return asked;
@@ -132,7 +130,7 @@ pub async fn many_at_once_give_each_thing_once(world: &World) {
 pub async fn a_tenant_changes_nothing_of_what_it_is_granted(world: &World) {
     let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
     provisioning::start(&mut tx, None).await.unwrap();
-    while provisioning::step(&mut tx, LINK).await.unwrap().status != Status::Done {}
+    while provisioning::step(&mut tx).await.unwrap().status != Status::Done {}
     tx.commit().await.unwrap();
     let a = attacker(world).await;
     sees(&a, "select count(*) from rowhouse.quotas", &["5"]).await;
@@ -183,7 +181,7 @@ pub async fn what_is_granted_stays_inside(world: &World) {
     for tenant in [&world.alpha, &world.beta] {
         let mut tx = world.house.begin_system(tenant.id).await.unwrap();
         provisioning::start(&mut tx, None).await.unwrap();
-        while provisioning::step(&mut tx, LINK).await.unwrap().status != Status::Done {}
+        while provisioning::step(&mut tx).await.unwrap().status != Status::Done {}
         tx.commit().await.unwrap();
     }
     let a = attacker(world).await;
@@ -221,10 +219,10 @@ pub async fn a_run_that_was_left_is_gone_on_with(world: &World) {
         assert_eq!(job.tenant, tenant);
         // One that falls in the middle of a step.
         let mut tx = world.house.begin_system(tenant).await.unwrap();
-        provisioning::step(&mut tx, LINK).await.unwrap();
+        provisioning::step(&mut tx).await.unwrap();
         tx.rollback().await;
         let mut tx = world.house.begin_system(tenant).await.unwrap();
-        let run = provisioning::step(&mut tx, LINK).await.unwrap();
+        let run = provisioning::step(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
         let steps = run
             .steps
@@ -272,7 +270,7 @@ pub async fn a_user_has_one_personal_org_with_a_personal_workspace(world: &World
     let make = async || {
         let tx = world.house.begin_platform().await.unwrap();
         let (tenant, mut tx) = provisioning::personal(tx, user).await.unwrap();
-        while provisioning::step(&mut tx, LINK).await.unwrap().status != Status::Done {}
+        while provisioning::step(&mut tx).await.unwrap().status != Status::Done {}
         tx.commit().await.unwrap();
         tenant.id
     };

@@ -552,7 +552,7 @@ impl House {
             Step::Invite(who, role) => {
                 let email = self.email(who);
                 let new = NewInvitation::new(&email, role);
-                invitations::create(&mut tx, new, "https://example.com/#{token}").await?;
+                invitations::create(&mut tx, new).await?;
                 tx.commit().await?;
                 self.model.invited.push(Invited {
                     who,

@@ -535,7 +535,7 @@ pub async fn c05_nothing_seals_what_a_caller_hands_over(world: &World) {
             "rowhouse.audit_digest(rowhouse.audit_log)",
             "rowhouse.end_session(uuid)",
             "rowhouse.enter(bytea)",
-            "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid,text,text)",
+            "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid)",
             "rowhouse.locate(text,bytea)",
             "rowhouse.may_see(uuid)",
             "rowhouse.may_share(uuid)",
