@@ -56,9 +56,10 @@ table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
   INDEX audit_log_by_seal btree (tenant_id, seal)
   INDEX audit_log_by_time btree (tenant_id, created_at DESC, id DESC)
   INDEX audit_log_unsealed btree (tenant_id, created_at, id) WHERE (seal IS NULL)
-  policy inside permissive for all to rowhouse_app
-      using true
+  policy adding permissive for insert to rowhouse_app
       check true
+  policy reading permissive for select to rowhouse_app
+      using ((( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin,tenant,job}'::text[])) OR (actor_id = ( SELECT rowhouse.current_principal() AS current_principal)) OR (((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[]))) AND ((resource_id IS NULL) OR rowhouse.may_see(resource_id))))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -446,7 +447,7 @@ table rowhouse.projects  -- owner rowhouse_owner, row security, forced
   constraint projects_pkey PRIMARY KEY (tenant_id, id)
   UNIQUE INDEX projects_name btree (tenant_id, name) WHERE (deleted_at IS NULL)
   policy inside permissive for select to rowhouse_app
-      using true
+      using ((( SELECT rowhouse.caller_role() AS caller_role) <> 'key'::text) OR (id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])))
   policy managers permissive for all to rowhouse_app
       using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
       check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
@@ -824,7 +825,7 @@ table rowhouse.user_project_roles  -- owner rowhouse_owner, row security, forced
   constraint user_project_roles_pkey PRIMARY KEY (tenant_id, project_id, user_id)
   INDEX user_project_roles_by_user btree (tenant_id, user_id)
   policy inside permissive for select to rowhouse_app
-      using true
+      using ((( SELECT rowhouse.caller_role() AS caller_role) <> 'key'::text) OR (project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])))
   policy managers permissive for all to rowhouse_app
       using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
       check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))

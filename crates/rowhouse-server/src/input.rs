@@ -1,5 +1,7 @@
 //! What a request brings: path, query, body and conditions, each checked, and refused with the field and the rule.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{CONTENT_TYPE, HeaderMap, IF_MATCH};
 use axum::http::request::Parts;
@@ -8,8 +10,8 @@ use axum::response::IntoResponse as _;
 use jiff::Timestamp;
 use rowhouse::idempotency;
 use rowhouse::tx::Transaction;
-use serde::de::DeserializeOwned;
 use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::answer::Answer;
 use crate::error::Problem;
@@ -76,9 +78,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_change = request.method() == Method::PATCH;
         let headers = request.headers().clone();
         let bytes = read(request, state).await?;
-        parse(&headers, &bytes).map(Self)
+        let body = parse(&headers, &bytes)?;
+        if is_change {
+            refuse_nulls(&bytes)?;
+        }
+        Ok(Self(body))
     }
 }
 
@@ -107,6 +114,19 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Pr
     json.end()
         .map_err(|error| Problem::invalid("body", &error.to_string()))?;
     Ok(parsed)
+}
+
+/// What a change does not name stays as it is, and nothing that it can name may be taken away.
+fn refuse_nulls(bytes: &[u8]) -> Result<(), Problem> {
+    let fields: BTreeMap<String, Option<IgnoredAny>> = serde_json::from_slice(bytes)
+        .map_err(|error| Problem::invalid("body", &error.to_string()))?;
+    match fields.iter().find(|(_, value)| value.is_none()) {
+        Some((field, _)) => Err(Problem::invalid(
+            field,
+            "must not be null: leave out what is to stay",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The field that breaks a rule. Of one that is missing, or there twice, serde tells the place where it should stand, and

@@ -1,4 +1,4 @@
--- What a tenant runs of its resources, and as whom its keys speak. Class `admin`.
+-- What a tenant runs of its resources, and as whom its keys speak. Class `admin`. And who reads of a resource in the trail.
 --
 -- Whose a deployment is, its resource says: who sees the resource sees it, who edits the resource changes it, and the floor
 -- of a project holds for both. So it has no owner, visibility or project of its own that could differ. The platform
@@ -133,6 +133,17 @@ drop policy inside on rowhouse.deployments;
 drop policy managers on rowhouse.deployments;
 create policy by_resource on rowhouse.deployments for all to rowhouse_app
 using (rowhouse.may_see(resource_id)) with check (rowhouse.may_see(resource_id)); -- and for changes the trigger
+
+-- A row of the trail tells of a project and of a resource: who does not see these, does not see the row, unless the deed is
+-- his own. So whose rights end where a project's do reads of what he did, and not of the rest. Cheap terms first.
+drop policy inside on rowhouse.audit_log;
+create policy reading on rowhouse.audit_log for select to rowhouse_app
+using (
+  (select rowhouse.caller_role()) = any ('{owner,admin,tenant,job}'::text[])
+  or actor_id = (select rowhouse.current_principal())
+  or (project_id is null or project_id = any ((select rowhouse.current_projects())::uuid[]))
+    and (resource_id is null or rowhouse.may_see(resource_id)));
+create policy adding on rowhouse.audit_log for insert to rowhouse_app with check (true);
 
 create trigger deployment_changed before insert or update on rowhouse.deployments
 for each row execute function rowhouse_private.deployment_changed();

@@ -149,6 +149,12 @@ create policy project_admins on rowhouse.user_project_roles for all to rowhouse_
 using (project_id = any ((select rowhouse.caller_administers())::uuid[]))
 with check (project_id = any ((select rowhouse.caller_administers())::uuid[]));
 
+-- People see which projects there are, and who is in them. A key sees those that it was made for.
+alter policy inside on rowhouse.projects
+using ((select rowhouse.caller_role()) <> 'key' or id = any ((select rowhouse.current_projects())::uuid[]));
+alter policy inside on rowhouse.user_project_roles
+using ((select rowhouse.caller_role()) <> 'key' or project_id = any ((select rowhouse.current_projects())::uuid[]));
+
 -- UPDATE is granted by column: tenant_id and the other keys of a row never change.
 grant select on rowhouse.principals, rowhouse.tenant_members, rowhouse.teams, rowhouse.team_members, rowhouse.workspaces,
   rowhouse.projects, rowhouse.user_project_roles, rowhouse.audit_log to rowhouse_app, rowhouse_platform, rowhouse_definer;

@@ -198,6 +198,10 @@ impl From<tokio_postgres::Error> for Error {
             {
                 Self::SupportAccessRequired
             }
+            // What a policy says names its table, which is nothing to a caller. Its message may come in any language.
+            "42501" if db.routine() == Some("ExecWithCheckOptions") => {
+                Self::NotPermitted("the caller may not do this".to_owned())
+            }
             "42501" => Self::NotPermitted(db.message().to_owned()),
             // The server stops, or ended this connection: it says so before it has done the statement, and the next
             // connection may be fine.

@@ -363,6 +363,13 @@ pub async fn update(
     changes: Changes,
     read_at: Option<Timestamp>,
 ) -> Result<Resource> {
+    let fields = changed_fields(&[
+        ("type", changes.r#type.is_some()),
+        ("title", changes.title.is_some()),
+        ("payload", changes.payload.is_some()),
+        ("visibility", changes.visibility.is_some()),
+        ("workspace_id", changes.workspace_id.is_some()),
+    ])?;
     if let Some(title) = &changes.title {
         names::title("title", title)?;
     }
@@ -393,13 +400,6 @@ pub async fn update(
         "resources_visible_to_a_project",
         Error::invalid("visibility", "`project` is for a resource in a project"),
     )?;
-    let fields = changed_fields(&[
-        ("type", changes.r#type.is_some()),
-        ("title", changes.title.is_some()),
-        ("payload", changes.payload.is_some()),
-        ("visibility", changes.visibility.is_some()),
-        ("workspace_id", changes.workspace_id.is_some()),
-    ]);
     let event = event("resources.update", &resource).with_detail(json!({ "fields": fields }));
     audit::record(tx, event).await?;
     Ok(resource)

@@ -281,6 +281,11 @@ pub async fn update(
     changes: Changes,
     read_at: Option<Timestamp>,
 ) -> Result<Tenant> {
+    let fields = changed_fields(&[
+        ("slug", changes.slug.is_some()),
+        ("name", changes.name.is_some()),
+        ("plan", changes.plan.is_some()),
+    ])?;
     if let Some(slug) = &changes.slug {
         names::slug("slug", slug)?;
     }
@@ -295,11 +300,6 @@ pub async fn update(
     )
     .await
     .on_constraint("locator_pkey", Error::Taken { field: "slug" })?;
-    let fields = changed_fields(&[
-        ("slug", changes.slug.is_some()),
-        ("name", changes.name.is_some()),
-        ("plan", changes.plan.is_some()),
-    ]);
     let event =
         Event::new("tenants.update", tenant.id.uuid()).with_detail(json!({ "fields": fields }));
     audit::record(tx, event).await?;
@@ -365,13 +365,20 @@ async fn change(
     }
 }
 
-/// The names of the fields that a change holds, for the trail: never their values.
-pub(crate) fn changed_fields(fields: &[(&'static str, bool)]) -> Vec<&'static str> {
-    fields
+/// The names of the fields that a change holds, for the trail: never their values. One that holds none is refused.
+pub(crate) fn changed_fields(fields: &[(&'static str, bool)]) -> Result<Vec<&'static str>> {
+    let given: Vec<&str> = fields
         .iter()
         .filter(|(_, given)| *given)
         .map(|(name, _)| *name)
-        .collect()
+        .collect();
+    if given.is_empty() {
+        return Err(Error::invalid(
+            "body",
+            "must name at least one field to change",
+        ));
+    }
+    Ok(given)
 }
 
 /// What `locator` keeps of a slug.

@@ -202,7 +202,7 @@ pub async fn update(
     Ok(workspace)
 }
 
-/// Marks a workspace as deleted. [`Error::NotPermitted`] for the last one.
+/// Marks a workspace as deleted. [`Error::WrongState`] for the last one.
 pub async fn delete(tx: &mut TenantTx, id: WorkspaceId, read_at: Option<Timestamp>) -> Result<()> {
     change(
         tx,
@@ -214,7 +214,7 @@ pub async fn delete(tx: &mut TenantTx, id: WorkspaceId, read_at: Option<Timestam
     .await
     .on_constraint(
         "workspaces_last",
-        Error::NotPermitted("a tenant keeps its last workspace".into()),
+        Error::WrongState("a tenant keeps its last workspace: make another one first".into()),
     )?;
     trail(tx, "workspaces.delete", id).await
 }

@@ -1283,6 +1283,56 @@ const DEPLOYED: &[Mutation] = &[
 
 const TRAIL: &[Mutation] = &[
     (
+        "read: everybody inside reads it",
+        "alter policy reading on rowhouse.audit_log using (true)",
+        "of_what_one_does_not_see_one_does_not_read_either",
+    ),
+    (
+        "read: of projects that one is not in",
+        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', '(project_id IS NULL)', 'true')",
+        "of_what_one_does_not_see_one_does_not_read_either",
+    ),
+    (
+        "read: of resources that one does not see",
+        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', 'rowhouse.may_see(resource_id)', 'true')",
+        "of_what_one_does_not_see_one_does_not_read_either",
+    ),
+    (
+        "read: keys read all of it",
+        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', '{owner,', '{key,owner,')",
+        "of_what_one_does_not_see_one_does_not_read_either",
+    ),
+    (
+        "read: admins do not read all of it",
+        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', 'admin,', '')",
+        "of_what_one_does_not_see_one_does_not_read_either",
+    ),
+    (
+        "read: one's own deeds are not there",
+        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', 'actor_id =', 'null::uuid =')",
+        "ones_own_deeds_one_reads_wherever_they_were",
+    ),
+    (
+        "read: one's own deeds are all members'",
+        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', '(actor_id =', '(actor_id = any ((select rowhouse.caller_principals())::uuid[]) or actor_id =')",
+        "ones_own_deeds_one_reads_wherever_they_were",
+    ),
+    (
+        "read: nobody inside writes it",
+        "drop policy adding on rowhouse.audit_log",
+        "a10_a_reader_changes_nothing",
+    ),
+    (
+        "read: a key sees all projects",
+        "alter policy inside on rowhouse.projects using (true)",
+        "a_key_sees_the_projects_that_it_was_made_for",
+    ),
+    (
+        "read: a key sees who is in all projects",
+        "alter policy inside on rowhouse.user_project_roles using (true)",
+        "a_key_sees_the_projects_that_it_was_made_for",
+    ),
+    (
         "trail: not all of a row is sealed",
         "select pg_temp.edit('rowhouse.audit_digest', '(entry).actor_id, ', '')",
         "a_row_that_was_changed_is_found",

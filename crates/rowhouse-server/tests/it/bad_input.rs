@@ -155,6 +155,35 @@ fn a_resource_is_refused_by_field_and_rule() {
     make(json!({ "payload": nested(20) })).gets(201);
 }
 
+#[test]
+fn a_change_of_nothing_and_a_field_that_is_taken_away_are_refused() {
+    let home = Tenant::founded();
+    let writer = home.writer();
+    let resource = home.resource("As it was");
+    let it = home.path(&format!("/resources/{}", text(&resource["id"])));
+    let before = home.footprint();
+    for (path, by, field) in [
+        (&it, writer.as_str(), "title"),
+        (&home.path(""), operator(), "name"),
+    ] {
+        let change = |body: Value| call("PATCH", path).json(&body).by(by);
+        change(json!({})).invalid("body");
+        change(json!({ field: null })).invalid(field);
+    }
+    call("PATCH", &it)
+        .json(&json!({ "type": "tag", "title": null }))
+        .by(&writer)
+        .invalid("title");
+    assert_eq!(home.footprint(), before, "a refusal left something");
+    let renamed = call("PATCH", &it)
+        .json(&json!({ "title": "Another", "payload": { "deep": null } }))
+        .by(&writer)
+        .gets(200)
+        .json();
+    assert_eq!(renamed["title"], "Another");
+    assert_eq!(renamed["payload"], json!({ "deep": null }));
+}
+
 fn nested(depth: u16) -> Value {
     (0..depth).fold(json!({}), |inner, _| json!({ "in": inner }))
 }

@@ -349,6 +349,66 @@ fn the_last_owner_stays() {
 }
 
 #[test]
+fn the_last_workspace_stays() {
+    let (home, owner) = owned();
+    let list = get(&home.path("/workspaces"))
+        .by(&owner.session)
+        .gets(200)
+        .json();
+    let last = home.path(&format!("/workspaces/{}", text(&list["items"][0]["id"])));
+    call("DELETE", &last)
+        .by(&owner.session)
+        .refused(409, "wrong-state");
+    post(&home.path("/workspaces"), &json!({ "name": "Another" }))
+        .by(&owner.session)
+        .gets(201);
+    call("DELETE", &last).by(&owner.session).gets(204);
+}
+
+#[test]
+fn a_key_of_one_project_reads_of_no_other() {
+    let (home, owner) = owned();
+    let by = owner.session.as_str();
+    let [apollo, gemini] = ["Apollo", "Gemini"].map(|name| {
+        let project = post(&home.path("/projects"), &json!({ "name": name }))
+            .by(by)
+            .gets(201);
+        text(&project.json()["id"])
+    });
+    let [hidden, seen] = [&apollo, &gemini].map(|project| {
+        let new = json!({ "type": "tag", "title": "x", "project_id": project });
+        let resource = post(&home.path("/resources"), &new).by(by).gets(201);
+        text(&resource.json()["id"])
+    });
+    let new = json!({ "name": "ci", "permissions": ["read", "write"], "scopes": { "projects": [gemini] } });
+    let key = post(&home.path("/keys"), &new).by(by).gets(201).json();
+    let key = text(&key["secret"]);
+    let rows = |path: &str, by: &str| {
+        let list = get(&home.path(path)).by(by).gets(200).json();
+        list["items"].as_array().unwrap().len()
+    };
+    for (resource, by_key) in [(&hidden, 0), (&seen, 1)] {
+        let path = format!("/audit?resource={resource}");
+        assert_eq!((rows(&path, &key), rows(&path, by)), (by_key, 1), "{path}");
+    }
+    assert_eq!((rows("/projects", &key), rows("/projects", by)), (1, 2));
+    get(&home.path(&format!("/projects/{apollo}")))
+        .by(&key)
+        .refused(404, "not-found");
+    // What a policy refuses is told without Postgres's words.
+    let refused = post(
+        &home.path("/keys"),
+        &json!({ "name": "more", "permissions": ["read"] }),
+    )
+    .by(&key)
+    .refused(403, "not-permitted");
+    assert_eq!(
+        refused.json()["detail"],
+        "not permitted: the caller may not do this"
+    );
+}
+
+#[test]
 fn who_manages_and_who_does_not() {
     let (home, owner) = owned();
     let admin = join(&home, &owner.session, "admin");

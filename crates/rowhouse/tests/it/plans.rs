@@ -1,8 +1,10 @@
 //! Plans: the wall is an index condition, never a filter over other tenants' rows; parallel plans survive it.
 
 use rowhouse::Context;
+use rowhouse::members::Role;
 use tokio_postgres::types::ToSql;
 
+use crate::people::member;
 use crate::world::World;
 
 /// A large, a small and an empty tenant among 20,000 resources of others.
@@ -87,6 +89,33 @@ async fn the_tenant_is_an_index_condition_and_never_a_filter() {
                 "Index Cond: (tenant_id = '{}'::uuid)",
                 tenant.id.uuid()
             )),
+            "{plan}"
+        );
+        assert!(!filters_by_tenant(&plan), "{plan}");
+    }
+}
+
+/// Also for whom each row is asked whether he may read it.
+#[tokio::test]
+async fn a_page_of_the_trail_is_read_in_the_order_of_its_index() {
+    let world = World::new().await;
+    world
+        .superuser()
+        .await
+        .batch_execute(
+            "insert into rowhouse.audit_log (tenant_id, id, actor_id, action, created_at)
+             select t.id, gen_random_uuid(), t.id, 'x.y', now() - n * interval '1 second'
+             from rowhouse.tenants t, generate_series(1, 10000) n;
+             analyze rowhouse.audit_log",
+        )
+        .await
+        .unwrap();
+    let bob = member(&world, "bob@example.com", Role::Member).await;
+    for context in [world.alpha.context(), bob] {
+        let page = "select id from rowhouse.audit_log where tenant_id = $1 order by created_at desc, id desc limit 50";
+        let plan = plan(&world, &context.read_only(), page, &[&world.alpha.id]).await;
+        assert!(
+            plan.contains("Index Scan using audit_log_by_time") && !plan.contains("Sort"),
             "{plan}"
         );
         assert!(!filters_by_tenant(&plan), "{plan}");

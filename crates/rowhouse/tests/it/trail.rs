@@ -1,10 +1,15 @@
 //! The chain over a tenant's trail: what is sealed cannot be changed, removed or added to unnoticed, also by whom no policy binds.
 
 use rowhouse::audit::{self, Verified};
-use rowhouse::resources::{self, NewResource, ResourceType};
-use rowhouse::{Error, TenantTx};
+use rowhouse::ids::{ProjectId, ResourceId};
+use rowhouse::keys::{self, NewKey, Permission, Scopes};
+use rowhouse::members::Role;
+use rowhouse::projects::{self, ProjectRole};
+use rowhouse::resources::{self, NewResource, ResourceType, Visibility};
+use rowhouse::{Context, Error, TenantTx};
 
-use crate::attacks::{alpha, attacker, checks, is_refused, refused, sees};
+use crate::attacks::{alpha, attacker, checks, enter, is_refused, refused, sees};
+use crate::people::{member, user_of};
 use crate::world::World;
 
 checks![
@@ -16,6 +21,9 @@ checks![
     the_trail_is_sealed_by_the_platform_only,
     two_at_once_seal_each_row_once,
     each_tenant_has_its_own_chain,
+    of_what_one_does_not_see_one_does_not_read_either,
+    ones_own_deeds_one_reads_wherever_they_were,
+    a_key_sees_the_projects_that_it_was_made_for,
 ];
 
 async fn inside(world: &World) -> TenantTx {
@@ -198,4 +206,178 @@ pub async fn each_tenant_has_its_own_chain(world: &World) {
             tenant.slug
         );
     }
+}
+
+/// Two projects with a resource in each, one in none, and one that is private to the owner; a key for the second project only.
+struct Projects {
+    apollo: ProjectId,
+    gemini: ProjectId,
+    things: [(&'static str, ResourceId); 4],
+    key: Context,
+}
+
+async fn projects(world: &World) -> Projects {
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let apollo = projects::create(&mut tx, "apollo").await.unwrap().id;
+    let gemini = projects::create(&mut tx, "gemini").await.unwrap().id;
+    tx.commit().await.unwrap(); // a context has the projects of when it was entered
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let mut things = Vec::new();
+    for (title, project, visibility) in [
+        ("apollo's", Some(apollo), Visibility::Tenant),
+        ("gemini's", Some(gemini), Visibility::Tenant),
+        ("nobody's", None, Visibility::Tenant),
+        ("private", None, Visibility::Private),
+    ] {
+        let new = NewResource {
+            project_id: project,
+            visibility,
+            ..NewResource::new(ResourceType::Tag, title)
+        };
+        things.push((title, resources::create(&mut tx, new).await.unwrap().id));
+    }
+    let new = NewKey {
+        scopes: Scopes {
+            projects: Some(vec![gemini]),
+        },
+        ..NewKey::new("gemini's", &[Permission::Read])
+    };
+    let key = keys::create(&mut tx, new).await.unwrap().key.id;
+    tx.commit().await.unwrap();
+    Projects {
+        apollo,
+        gemini,
+        things: things.try_into().unwrap(),
+        key: Context::key(world.alpha.id, key),
+    }
+}
+
+/// Of which of the things the trail tells.
+async fn told(tx: &mut TenantTx, made: &Projects) -> Vec<&'static str> {
+    let mut told = Vec::new();
+    for (title, id) in made.things {
+        let filter = audit::Filter {
+            resource: Some(id),
+            ..audit::Filter::default()
+        };
+        if !audit::list(tx, &filter, 10).await.unwrap().is_empty() {
+            told.push(title);
+        }
+    }
+    told
+}
+
+/// Projects of which the trail says that they were made.
+const MADE: &str =
+    "select project_id from rowhouse.audit_log where action = 'projects.create' order by 1";
+
+pub async fn of_what_one_does_not_see_one_does_not_read_either(world: &World) {
+    let made = projects(world).await;
+    let bob = member(world, "bob@example.com", Role::Member).await;
+    let eve = member(world, "eve@example.com", Role::Admin).await;
+    let all = ["apollo's", "gemini's", "nobody's", "private"];
+    let both = [
+        made.apollo.uuid().to_string(),
+        made.gemini.uuid().to_string(),
+    ];
+    for (who, things, in_projects, reads_all) in [
+        (&world.alpha.context(), &all[..], &both[..], true),
+        (&eve, &all[..], &both[..], true),
+        (&Context::tenant(world.alpha.id), &all[..], &both[..], true),
+        (&bob, &["nobody's"], &[], false),
+        (&made.key, &["gemini's", "nobody's"], &both[1..], false),
+    ] {
+        let mut tx = world.house.begin(who).await.unwrap();
+        assert_eq!(told(&mut tx, &made).await, things, "HOLE: {who:?}");
+        let verified = audit::verify(&mut tx).await;
+        if reads_all {
+            assert!(verified.unwrap().whole, "HOLE");
+        } else {
+            is_refused(verified, "not-permitted");
+        }
+        tx.commit().await.unwrap();
+        let app = world.app().await;
+        enter(&app, world, who).await;
+        let in_projects: Vec<&str> = in_projects.iter().map(String::as_str).collect();
+        sees(&app, MADE, &in_projects).await;
+    }
+    assert_eq!(told(&mut inside(world).await, &made).await, all, "HOLE");
+    let mut theirs = world.house.begin(&world.beta.context()).await.unwrap();
+    assert!(told(&mut theirs, &made).await.is_empty(), "HOLE");
+}
+
+pub async fn ones_own_deeds_one_reads_wherever_they_were(world: &World) {
+    let made = projects(world).await;
+    let bob = member(world, "bob@example.com", Role::Member).await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    projects::set_role(&mut tx, made.apollo, user_of(&bob), ProjectRole::Editor)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = world.house.begin(&bob).await.unwrap();
+    let new = NewResource {
+        project_id: Some(made.apollo),
+        ..NewResource::new(ResourceType::Tag, "bob was here")
+    };
+    resources::create(&mut tx, new).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    projects::remove_member(&mut tx, made.apollo, user_of(&bob))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    // What those did whom he stands for is not his own.
+    let mut tx = world
+        .house
+        .begin(&Context::tenant(world.alpha.id))
+        .await
+        .unwrap();
+    audit::record(
+        &mut tx,
+        audit::Event::new("resources.read", None).on_project(made.apollo),
+    )
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let app = world.app().await;
+    enter(&app, world, &bob).await;
+    let of_apollo = format!(
+        "select action, actor_id from rowhouse.audit_log where project_id = '{}'",
+        made.apollo.uuid()
+    );
+    let own = format!("resources.create|{}", user_of(&bob).uuid());
+    sees(&app, &of_apollo, &[&own]).await;
+}
+
+pub async fn a_key_sees_the_projects_that_it_was_made_for(world: &World) {
+    let made = projects(world).await;
+    let bob = member(world, "bob@example.com", Role::Member).await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    for project in [made.apollo, made.gemini] {
+        projects::set_role(&mut tx, project, user_of(&bob), ProjectRole::Viewer)
+            .await
+            .unwrap();
+    }
+    let whole = keys::create(&mut tx, NewKey::new("whole", &[Permission::Read]))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let whole = Context::key(world.alpha.id, whole.key.id);
+    for (who, names) in [
+        (&made.key, &["gemini"][..]),
+        (&whole, &["apollo", "gemini"]),
+        (&bob, &["apollo", "gemini"]),
+    ] {
+        let app = world.app().await;
+        enter(&app, world, who).await;
+        sees(&app, "select name from rowhouse.projects order by 1", names).await;
+        let roles = "select p.name from rowhouse.user_project_roles r right join (values ('{APOLLO}'::uuid, 'apollo'), ('{GEMINI}', 'gemini')) p (id, name)
+            on p.id = r.project_id where r.user_id is not null order by 1"
+            .replace("{APOLLO}", &made.apollo.uuid().to_string())
+            .replace("{GEMINI}", &made.gemini.uuid().to_string());
+        sees(&app, &roles, names).await;
+    }
+    let mut tx = world.house.begin(&made.key).await.unwrap();
+    let hidden = projects::get(&mut tx, made.apollo).await;
+    is_refused(hidden, "not-found");
 }
