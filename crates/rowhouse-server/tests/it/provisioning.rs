@@ -263,10 +263,7 @@ fn a_newcomers_own_tenant_is_completed_by_whoever_comes_next() {
         "--admin",
         "new@example.com",
     ]);
-    let token = one_text(
-        &url,
-        "select token from rowhouse.outbox",
-    );
+    let token = one_text(&url, "select token from rowhouse.outbox");
     run(&["invitations", "accept", &token, "--name", "New"]);
     let of_newcomer = |what: &str| {
         count(
