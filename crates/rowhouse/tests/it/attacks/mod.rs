@@ -21,7 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
-use crate::world::{World, cluster, config, connect};
+use crate::world::{World, cluster, config, connect, try_connect};
 
 /// One attack, or one look at the catalogue.
 pub type Check = for<'a> fn(&'a World) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -220,6 +220,23 @@ pub async fn touches(client: &Client, sql: &str, rows: u64) {
         Ok((_, touched)) => assert_eq!(touched, rows, "HOLE: rows touched by {sql}"),
         Err(refusal) => panic!("HOLE: refused what is allowed: {sql}\n{refusal:?}"),
     }
+}
+
+/// What the login may not do here, it may not do beside either: in a database of the server where nothing was revoked.
+pub async fn cannot_leave_its_database(world: &World) {
+    for login in ["test_app", "test_platform"] {
+        connect(&world.url(login)).await;
+        for database in ["postgres", "template1"] {
+            let refusal = match try_connect(&cluster().url(login, database)).await {
+                Ok(_) => panic!("HOLE: {login} is let into {database}"),
+                Err(error) => error,
+            };
+            let code = refusal.code().map(|code| code.code());
+            assert_eq!(code, Some("42501"), "HOLE: {login}: {refusal}");
+        }
+    }
+    // Their superuser is.
+    connect(&cluster().superuser("postgres")).await;
 }
 
 /// The statement is allowed.
