@@ -206,9 +206,9 @@ pub async fn two_sealers_at_once_do_not_fail(world: &World) {
         happen(world, more.into()).await;
         let second = async {
             let mut tx = elsewhere.begin_system(world.alpha.id).await.unwrap();
-            let sealed = audit::seal(&mut tx).await;
-            tx.commit().await.unwrap();
-            sealed
+            let sealed = audit::seal(&mut tx).await?;
+            tx.commit().await?;
+            Ok::<_, Error>(sealed)
         };
         let done = async {
             while !waits(world).await {
