@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use rowhouse::{Config, Context, Error, Rowhouse, SealSource};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
@@ -227,11 +228,10 @@ pub async fn cannot_leave_its_database(world: &World) {
     for login in ["test_app", "test_platform"] {
         connect(&world.url(login)).await;
         for database in ["postgres", "template1"] {
-            let refusal = match try_connect(&cluster().url(login, database)).await {
-                Ok(_) => panic!("HOLE: {login} is let into {database}"),
-                Err(error) => error,
+            let Err(refusal) = try_connect(&cluster().url(login, database)).await else {
+                panic!("HOLE: {login} is let into {database}");
             };
-            let code = refusal.code().map(|code| code.code());
+            let code = refusal.code().map(SqlState::code);
             assert_eq!(code, Some("42501"), "HOLE: {login}: {refusal}");
         }
     }
