@@ -51,6 +51,9 @@ table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
   detail jsonb not null default '{}'::jsonb
   created_at timestamp with time zone not null default clock_timestamp()
   seal bigint
+  constraint audit_log_action_is_short CHECK ((octet_length(action) <= 100))
+  constraint audit_log_detail_is_short CHECK ((octet_length((detail)::text) <= 65536))
+  constraint audit_log_request_id_is_short CHECK ((octet_length(request_id) <= 500))
   constraint audit_log_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint audit_log_pkey PRIMARY KEY (tenant_id, id)
   INDEX audit_log_by_seal btree (tenant_id, seal)
@@ -1504,12 +1507,10 @@ declare
   last record;
   sealed integer;
   digests bytea;
+  taken text;
 begin
   if rowhouse.caller_role() <> 'system' then
     raise exception 'the trail is sealed by the platform' using errcode = '42501';
-  end if;
-  if not pg_try_advisory_xact_lock(hashtextextended(tenant::text, 7)) then
-    return 0;
   end if;
   select s.number, s.digest into last from rowhouse.audit_seals s
   where s.tenant_id = tenant order by s.number desc limit 1;
@@ -1518,11 +1519,12 @@ begin
     where a.tenant_id = tenant and a.seal is null
     order by a.created_at, a.id
     limit most
+    for update -- in this order, so that no two sealers wait for each other
   ), marked as (
     update rowhouse.audit_log a
     set seal = coalesce(last.number, 0) + 1
     from batch b
-    where a.tenant_id = tenant and a.id = b.id
+    where a.tenant_id = tenant and a.id = b.id and a.seal is null
     returning a.id, rowhouse.audit_digest(a) as digest
   )
   select count(*), string_agg(m.digest, ''::bytea order by m.id) into sealed, digests from marked m;
@@ -1532,6 +1534,13 @@ begin
       rowhouse.audit_chain(coalesce(last.number, 0) + 1, last.digest, digests));
   end if;
   return sealed;
+exception
+  when unique_violation then
+    get stacked diagnostics taken = constraint_name;
+    if taken <> 'audit_seals_pkey' then
+      raise;
+    end if;
+    return 0;
 end
 
 function rowhouse.service_principal(tenant uuid, kind text) returns uuid  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform

@@ -84,7 +84,7 @@ fn name(method: &Method) -> &'static str {
 
 /// Numbers for Prometheus: requests of this process, its connections, the probe's history, jobs that wait.
 #[utoipa::path(
-    get, path = "/metrics", tag = "service",
+    get, path = "/metrics", tag = "service", operation_id = "metrics",
     responses((status = 200, body = String, content_type = "application/openmetrics-text")),
     security(("operator" = [])),
 )]

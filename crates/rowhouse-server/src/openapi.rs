@@ -76,6 +76,11 @@ impl Modify for Common {
 
 /// What an operation has by its kind, so that no handler has to say it.
 fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
+    // The handler's name, which other slices have too, behind its slice's: `resources_list`.
+    let slice = operation.tags.iter().flatten().next().cloned();
+    if let (Some(slice), Some(handler)) = (slice, &mut operation.operation_id) {
+        *handler = format!("{slice}_{handler}");
+    }
     let takes_body = operation.request_body.is_some();
     let needs_credential = operation.security.is_some();
     let names_something = path.contains("/{");

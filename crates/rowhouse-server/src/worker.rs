@@ -81,9 +81,9 @@ async fn seal_trails(house: Rowhouse, every: Duration, mut stopping: watch::Rece
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
         match audit::seal_everywhere(&house).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "trails sealed"),
-            Err(error) => tracing::warn!(%error, "the trails could not be sealed"),
+            Ok(all) if all.sealed == 0 => {}
+            Ok(all) => tracing::info!(rows = all.sealed, "trails sealed"),
+            Err(error) => tracing::error!(%error, "the trails could not be sealed"),
         }
     }
 }

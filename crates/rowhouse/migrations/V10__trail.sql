@@ -43,7 +43,8 @@ language sql stable parallel safe
 return sha256(int8send(number) || coalesce(before, ''::bytea) || coalesce(rows, ''::bytea));
 
 -- Seals up to `most` rows of the bound tenant, the oldest first; answers how many. The platform's, as `system`. Of two at once
--- the second finds nothing to do.
+-- the second waits for the rows of the first, and then finds them sealed, or the number taken: it seals nothing. Both locks are
+-- ones that the application's login cannot hold, as it could an advisory lock.
 create function rowhouse.seal_audit(most integer) returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -53,12 +54,10 @@ declare
   last record;
   sealed integer;
   digests bytea;
+  taken text;
 begin
   if rowhouse.caller_role() <> 'system' then
     raise exception 'the trail is sealed by the platform' using errcode = '42501';
-  end if;
-  if not pg_try_advisory_xact_lock(hashtextextended(tenant::text, 7)) then
-    return 0;
   end if;
   select s.number, s.digest into last from rowhouse.audit_seals s
   where s.tenant_id = tenant order by s.number desc limit 1;
@@ -67,11 +66,12 @@ begin
     where a.tenant_id = tenant and a.seal is null
     order by a.created_at, a.id
     limit most
+    for update -- in this order, so that no two sealers wait for each other
   ), marked as (
     update rowhouse.audit_log a
     set seal = coalesce(last.number, 0) + 1
     from batch b
-    where a.tenant_id = tenant and a.id = b.id
+    where a.tenant_id = tenant and a.id = b.id and a.seal is null
     returning a.id, rowhouse.audit_digest(a) as digest
   )
   select count(*), string_agg(m.digest, ''::bytea order by m.id) into sealed, digests from marked m;
@@ -81,6 +81,13 @@ begin
       rowhouse.audit_chain(coalesce(last.number, 0) + 1, last.digest, digests));
   end if;
   return sealed;
+exception
+  when unique_violation then
+    get stacked diagnostics taken = constraint_name;
+    if taken <> 'audit_seals_pkey' then
+      raise;
+    end if;
+    return 0;
 end
 $$;
 

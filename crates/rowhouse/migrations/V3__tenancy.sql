@@ -111,18 +111,20 @@ create table rowhouse.api_keys (
   constraint api_keys_pkey primary key (tenant_id, id)
 );
 
--- Append-only, by rights: who did what inside this tenant. The actor is not a column that the caller may write.
+-- Append-only, by rights: who did what inside this tenant. The actor is not a column that the caller may write. No row is so
+-- long that its seal (V10) could not be made.
 create table rowhouse.audit_log (
   tenant_id uuid not null default rowhouse.default_tenant() constraint audit_log_tenant references rowhouse.tenants (id),
   id uuid not null,
   actor_id uuid not null default rowhouse.current_principal(),
-  action text not null,
+  action text not null constraint audit_log_action_is_short check (octet_length(action) <= 100),
   object_id uuid,
   workspace_id uuid,
   project_id uuid,
   resource_id uuid,
-  request_id text,
-  detail jsonb not null default '{}',
+  request_id text constraint audit_log_request_id_is_short check (octet_length(request_id) <= 500),
+  -- Of the text: pg_column_size() would be that of the compressed value.
+  detail jsonb not null default '{}' constraint audit_log_detail_is_short check (octet_length(detail::text) <= 65536),
   created_at timestamptz not null default clock_timestamp(),
   constraint audit_log_pkey primary key (tenant_id, id)
 );

@@ -174,36 +174,48 @@ pub async fn seal(tx: &mut TenantTx) -> Result<i32> {
         .get(0))
 }
 
-/// Seals the trails of all tenants, one after the other, each batch in a transaction of its own. How many rows were sealed.
-pub async fn seal_everywhere(house: &Rowhouse) -> Result<i64> {
-    let mut sealed = 0;
+/// What [`seal_everywhere`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sealed {
+    /// How many rows were sealed.
+    pub sealed: i64,
+    /// The tenants whose trails could not be sealed to the end. Why is in the log.
+    pub failed: Vec<TenantId>,
+}
+
+/// Seals the trails of all tenants, one after the other, each batch in a transaction of its own. A trail that cannot be
+/// sealed holds up no other.
+pub async fn seal_everywhere(house: &Rowhouse) -> Result<Sealed> {
+    let mut all = Sealed::default();
     let mut filter = tenants::Filter::default();
     loop {
         let mut tx = house.begin_platform().await?;
         let page = tenants::list(&mut tx, &filter, LONGEST_PAGE).await?;
         tx.commit().await?;
         for tenant in &page {
-            sealed += match seal_all_of(house, tenant.id).await {
-                Err(Error::NotPlacedHere) => 0,
-                rows => rows?,
-            };
+            match seal_all_of(house, tenant.id, &mut all.sealed).await {
+                Ok(()) | Err(Error::NotPlacedHere) => {}
+                Err(error) => {
+                    tracing::error!(tenant_id = %tenant.id, %error, "a trail could not be sealed");
+                    all.failed.push(tenant.id);
+                }
+            }
         }
         let Some(last) = page.last() else {
-            return Ok(sealed);
+            return Ok(all);
         };
         filter.after = Some((last.created_at, last.id));
     }
 }
 
-async fn seal_all_of(house: &Rowhouse, tenant: TenantId) -> Result<i64> {
-    let mut sealed = 0;
+async fn seal_all_of(house: &Rowhouse, tenant: TenantId, sealed: &mut i64) -> Result<()> {
     loop {
         let mut tx = house.begin_system(tenant).await?;
         let rows = seal(&mut tx).await?;
         tx.commit().await?;
-        sealed += i64::from(rows);
+        *sealed += i64::from(rows);
         if rows < BATCH {
-            return Ok(sealed);
+            return Ok(());
         }
     }
 }

@@ -231,6 +231,21 @@ const POLICIES: &[Mutation] = &[
         "a_project_that_is_not_the_callers_is_refused",
     ),
     (
+        "drop owned: a role has something as a whole",
+        "grant select on rowhouse_private.drop_owned_fails_here to rowhouse_app, rowhouse_platform, rowhouse_shadow, rowhouse_enforced",
+        "b18_no_role_drops_what_it_was_granted",
+    ),
+    (
+        "drop owned: nothing makes it fail",
+        "revoke select (nothing) on rowhouse_private.drop_owned_fails_here from rowhouse_app, rowhouse_platform, rowhouse_shadow, rowhouse_enforced",
+        "b18_no_role_drops_what_it_was_granted",
+    ),
+    (
+        "modes: a floor that is gone is not missed",
+        "select pg_temp.edit('rowhouse.set_mode', 'if not found_floors @> known_floors or not ''tenant_floor'' = any (found_floors) then', 'if false then')",
+        "a_table_that_has_lost_a_floor_changes_its_mode_no_more_and_is_listed_so",
+    ),
+    (
         "the wall is changed while a tenant is bound",
         "select pg_temp.edit('rowhouse_private.refuse_while_bound', '<> '''' then', '<> '''' and false then')",
         "d13_the_wall_is_not_changed_while_a_tenant_is_bound",
@@ -1346,6 +1361,31 @@ const TRAIL: &[Mutation] = &[
         "trail: everybody seals",
         "grant execute on function rowhouse.seal_audit to rowhouse_app; select pg_temp.edit('rowhouse.seal_audit', 'rowhouse.caller_role() <> ''system''', 'false')",
         "the_trail_is_sealed_by_the_platform_only",
+    ),
+    (
+        "trail: a lock of anybody's stops the sealing",
+        "select pg_temp.edit('rowhouse.seal_audit', 'select s.number, s.digest into last', 'if not pg_try_advisory_xact_lock(hashtextextended(tenant::text, 7)) then return 0; end if; select s.number, s.digest into last')",
+        "no_lock_of_a_tenants_holds_up_the_sealing",
+    ),
+    (
+        "trail: a second sealer takes the rows of the first",
+        "select pg_temp.edit('rowhouse.seal_audit', 'taken <> ''audit_seals_pkey''', 'true')",
+        "two_sealers_at_once_do_not_fail",
+    ),
+    (
+        "trail: a detail of any length",
+        "alter table rowhouse.audit_log drop constraint audit_log_detail_is_short",
+        "no_row_is_too_long_to_be_sealed",
+    ),
+    (
+        "trail: an action of any length",
+        "alter table rowhouse.audit_log drop constraint audit_log_action_is_short",
+        "no_row_is_too_long_to_be_sealed",
+    ),
+    (
+        "trail: a request's id of any length",
+        "alter table rowhouse.audit_log drop constraint audit_log_request_id_is_short",
+        "no_row_is_too_long_to_be_sealed",
     ),
 ];
 

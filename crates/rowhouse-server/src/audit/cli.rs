@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use rowhouse::Result;
-use rowhouse::audit::{self, Filter, Verified};
+use rowhouse::audit::{self, Filter, Sealed, Verified};
 use rowhouse::select::LONGEST_PAGE;
 
 use super::ocsf;
@@ -28,7 +28,7 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=i64::from(LONGEST_PAGE)))]
         limit: u16,
     },
-    /// Seal the trails of all tenants now; a running service does it by itself
+    /// Seal the trails of all tenants now: exit code 1 when one could not be sealed; a running service does it by itself
     Seal,
     /// Go over the chain of seals: exit code 1 when a row was changed, removed or slipped in
     Verify {
@@ -76,10 +76,11 @@ impl Command {
                 })?;
             }
             Self::Seal => {
-                let sealed = audit::seal_everywhere(&house).await?;
-                out.show(&serde_json::json!({ "sealed": sealed }), |_| {
-                    format!("{sealed} rows sealed")
-                })?;
+                let all = audit::seal_everywhere(&house).await?;
+                out.show(&all, told)?;
+                if !all.failed.is_empty() {
+                    return Ok(ExitCode::from(1));
+                }
             }
             Self::Verify { tenant } => {
                 let mut tx = inside(&house, &tenant).await?;
@@ -106,6 +107,14 @@ impl Command {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn told(all: &Sealed) -> String {
+    let failed = all
+        .failed
+        .iter()
+        .map(|tenant| format!("NOT SEALED: the trail of {tenant}\n"));
+    format!("{}{} rows sealed", failed.collect::<String>(), all.sealed)
 }
 
 fn sentence(tenant: &str, found: &Verified) -> String {

@@ -24,7 +24,7 @@ use crate::html::{escaped, shown};
 
 /// The page of an invitation, for whoever opens the link in the mail. It accepts nothing.
 #[utoipa::path(
-    get, path = "/invitations/accept", tag = "invitations",
+    get, path = "/invitations/accept", tag = "invitations", operation_id = "show_page",
     params(("token" = String, Query, description = "What came by mail: `invite_` and 48 characters")),
     responses(
         (status = 200, content_type = "text/html"),
@@ -42,7 +42,7 @@ pub async fn show(uri: Uri) -> Response {
 
 /// Accept an invitation by the form of its page: `token` and `name`.
 #[utoipa::path(
-    post, path = "/invitations/accept", tag = "invitations",
+    post, path = "/invitations/accept", tag = "invitations", operation_id = "accept_page",
     responses(
         (status = 200, content_type = "text/html"),
         (status = 400, description = "a name that is none", content_type = "text/html"),

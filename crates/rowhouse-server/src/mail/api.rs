@@ -39,7 +39,7 @@ pub struct Message {
 
 /// Mail that landed in the data folder, since no mail server is configured. Only `rowhouse up` has it.
 #[utoipa::path(
-    get, path = "/dev/mail", tag = "service",
+    get, path = "/dev/mail", tag = "service", operation_id = "mails",
     responses((status = 200, body = Landed), (status = 404, description = "`not-found`", body = crate::error::ProblemBody, content_type = "application/problem+json")),
     security(("operator" = [])),
 )]

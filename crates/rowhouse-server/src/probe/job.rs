@@ -1,6 +1,6 @@
 //! The probe as a job of `serve` and `up`: at an interval, and soon after the wall was changed.
 //!
-//! Of several processes one probes: whoever gets an advisory lock. The others find the line of history and wait.
+//! Of several processes one probes: whoever gets the lock. The others find the line of history and wait.
 
 use std::time::Duration;
 
@@ -9,6 +9,11 @@ use rowhouse::{Error, Owner, Result, Secret};
 
 /// How soon a change of the wall is seen.
 const LOOK: Duration = Duration::from_mins(1);
+
+/// On the history and not an advisory one, which the app's login could hold, so that nobody would probe any more.
+const LOCK: &str = "lock table rowhouse.probes in share update exclusive mode nowait";
+/// Another has it.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Probes every `every` seconds and after each change of the catalogue, until the process ends. `owner`: the owner's URL.
 pub fn spawn(owner: Secret, app: Secret, every: u64) {
@@ -24,17 +29,15 @@ pub fn spawn(owner: Secret, app: Secret, every: u64) {
 }
 
 async fn look(owner_url: &Secret, app: &Secret, every: u64) -> Result<()> {
+    // The lock lasts as long as this connection.
+    let mut second = Owner::connect(owner_url.clone()).await?;
+    let lock = second.begin().await?;
+    if let Err(error) = lock.batch_execute(LOCK).await.map_err(Error::from) {
+        let taken = error.sqlstate() == Some(LOCK_NOT_AVAILABLE);
+        return if taken { Ok(()) } else { Err(error) };
+    }
     let mut owner = Owner::connect(owner_url.clone()).await?;
-    // It ends with this connection.
-    let ours: bool = owner
-        .client()
-        .query_one(
-            "select pg_try_advisory_lock(hashtext('rowhouse'), hashtext('probe'))",
-            &[],
-        )
-        .await?
-        .get(0);
-    if !ours || !probe::due(&mut owner, every).await? {
+    if !probe::due(&mut owner, every).await? {
         return Ok(());
     }
     let login: String = Owner::connect(app.clone())

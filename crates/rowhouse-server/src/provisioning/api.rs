@@ -22,7 +22,7 @@ pub struct Provision {
 
 /// Set the tenant up: the steps are done afterwards, and whoever asks again is told how far they are.
 #[utoipa::path(
-    post, path = "/api/v1/tenants/{tenant}/provision", tag = "tenants",
+    post, path = "/api/v1/tenants/{tenant}/provision", tag = "tenants", operation_id = "provision",
     params(TenantPath),
     request_body(content = Provision, example = json!({ "admin_email": "admin@initech.example" })),
     responses((status = 202, body = Run)),
@@ -47,7 +47,7 @@ pub async fn start(
 
 /// How far it is.
 #[utoipa::path(
-    get, path = "/api/v1/tenants/{tenant}/provision", tag = "tenants",
+    get, path = "/api/v1/tenants/{tenant}/provision", tag = "tenants", operation_id = "provisioning",
     params(TenantPath),
     responses((status = 200, body = Run)),
     security(("operator" = [])),

@@ -266,6 +266,12 @@ fn the_trail_is_sealed_gone_over_and_exported() {
     );
     assert_eq!(sealed["sealed"], before["unsealed"]);
 
+    let owner = house.connection()["database"]["owner"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    one_trail_that_cannot_be_sealed_is_named(&house, &owner);
+
     let events = house.ok(&["audit", "export", "--tenant", "acme"]);
     assert_eq!(
         Some(events.lines().count() as u64),
@@ -282,10 +288,6 @@ fn the_trail_is_sealed_gone_over_and_exported() {
         );
     }
 
-    let owner = house.connection()["database"]["owner"]
-        .as_str()
-        .unwrap()
-        .to_owned();
     crate::world::sql(
         &owner,
         "update rowhouse.audit_log set detail = '{\"changed\": true}'
@@ -296,4 +298,36 @@ fn the_trail_is_sealed_gone_over_and_exported() {
         (&broken["whole"], &broken["broken"]),
         (&false.into(), &serde_json::json!([1]))
     );
+}
+
+/// The others' are sealed all the same.
+fn one_trail_that_cannot_be_sealed_is_named(house: &House, owner: &str) {
+    let last = "delete from rowhouse.audit_seals where number = 9223372036854775807";
+    // There is no number behind the highest.
+    crate::world::sql(
+        owner,
+        "insert into rowhouse.audit_seals (tenant_id, number, rows, digest)
+         select id, 9223372036854775807, 1, sha256('') from rowhouse.tenants where slug = 'acme';
+         insert into rowhouse.audit_log (tenant_id, id, actor_id, action)
+         select id, '00000000-0000-7000-8000-00000000f001', id, 'a.b' from rowhouse.tenants",
+    );
+    let ran = house.run(&["audit", "seal"]);
+    assert_eq!(ran.code, 1, "{} {}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("NOT SEALED: the trail of ten_"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(
+        crate::world::count(
+            owner,
+            "select count(distinct tenant_id) from rowhouse.audit_log where seal is null"
+        ),
+        1
+    );
+    crate::world::sql(
+        owner,
+        &format!("{last}; delete from rowhouse.audit_log where seal is null"),
+    );
+    house.ok(&["audit", "seal"]);
 }

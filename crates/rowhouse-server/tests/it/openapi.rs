@@ -71,6 +71,18 @@ fn each_list_documents_its_pages() {
     assert!(lists >= 6, "{lists}");
 }
 
+/// Programs that make a client out of the document name its functions so.
+#[test]
+fn no_two_operations_have_one_name() {
+    let mut names = std::collections::BTreeSet::new();
+    for operation in operations() {
+        let said = &document()["paths"][operation.path][operation.method];
+        let name = said["operationId"].as_str().unwrap();
+        assert!(names.insert(name), "{name} is not the only one");
+    }
+    assert!(names.contains("resources_list"));
+}
+
 #[test]
 fn each_operation_says_what_it_does_and_each_change_takes_an_example() {
     for operation in operations() {

@@ -105,6 +105,20 @@ fn tampered(house: &House, file: &Path) {
 #[test]
 fn a_service_probes_by_itself() {
     let house = House::up();
+    // A tenant holds what advisory locks it likes.
+    let app = house.connection()["database"]["app"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    std::thread::spawn(move || {
+        let squat =
+            "select pg_advisory_lock(hashtext('rowhouse'), hashtext('probe')), pg_sleep(600)";
+        sql(&app, squat);
+    });
+    let held = "select count(*) from pg_locks where locktype = 'advisory' and granted";
+    while count(&owner(&house), held) == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     let service = Serve::on(&owner(&house), &[("ROWHOUSE_PROBE_EVERY", "1")]);
     let began = Instant::now();
     loop {

@@ -146,6 +146,12 @@ pub enum StartError {
         said: String,
     },
 
+    /// The server answers, and does not keep its own databases from everybody's logins.
+    #[error(
+        "the server's own databases could not be closed to other logins: {0}. Start again; its log says more"
+    )]
+    Databases(#[source] tokio_postgres::Error),
+
     /// The server ended before it answered.
     #[error("the server ended while it started ({status}). Its log ({}) ends with: {tail}", .log.display())]
     Died {

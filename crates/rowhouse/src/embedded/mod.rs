@@ -1,8 +1,9 @@
 //! Embedded Postgres: the real server, found on the system, run in a private data folder. Never a mock.
 //!
 //! Invariants: one owner a folder (a lock held for our lifetime); only 127.0.0.1, only SCRAM passwords, the
-//! superuser's is random and readable by us alone; the server runs as an unprivileged user when we are root; it
-//! ends when we end, and where even `kill -9` on us leaves one behind, the next start takes the folder over.
+//! superuser's is random and readable by us alone; the server's own databases are the superuser's alone; the server runs
+//! as an unprivileged user when we are root; it ends when we end, and where even `kill -9` on us leaves one behind, the next
+//! start takes the folder over.
 //! `find` looks for a server, `folder` keeps the files, `recover` clears what a dead owner left, `conf` writes
 //! the configuration, `process` runs the server, `user` says as whom, `log` quotes what it said.
 
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use nix::sys::signal::Signal;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
@@ -40,6 +42,10 @@ const RECOVERY: Duration = Duration::from_mins(15);
 /// How often a start is tried when the port that we picked is taken by another before the server gets it, or dying
 /// backends still hold the shared memory.
 const TRIES: u32 = 10;
+
+/// What an application's login may not do in its own database, such as ending other sessions of the same login, it could do
+/// in these: rights on functions and large objects are of each database.
+const CLOSE_OUR_DATABASES: &str = "revoke connect on database postgres, template1 from public";
 
 /// How to start the server.
 #[derive(Clone, Debug)]
@@ -335,7 +341,12 @@ async fn answers(
             )]
             let attempt = tokio::time::timeout(Duration::from_secs(5), config.connect(NoTls)).await;
             match attempt.map(|connected| connected.map_err(|error| error.code().cloned())) {
-                Ok(Ok(_connected)) => return Ok(()),
+                Ok(Ok((client, connection))) => {
+                    // The connection ends when its client is dropped.
+                    let close = async move { client.batch_execute(CLOSE_OUR_DATABASES).await };
+                    let (closed, _) = join(close, connection).await;
+                    return closed.map_err(StartError::Databases);
+                }
                 Ok(Err(Some(code))) if code == SqlState::INVALID_PASSWORD => {
                     let file = folder.password_file();
                     return Err(StartError::Password { file });

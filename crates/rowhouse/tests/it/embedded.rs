@@ -78,7 +78,16 @@ async fn nobody_comes_in_without_the_password() {
         .batch_execute("create role \"a@b\" login password 'p/%:?#[]@ é'")
         .await
         .expect("role");
-    connect(&server.url("a@b", "p/%:?#[]@ é", "postgres")).await;
+    client
+        .batch_execute("create database theirs")
+        .await
+        .expect("database");
+    connect(&server.url("a@b", "p/%:?#[]@ é", "theirs")).await;
+    // The server's own databases are nobody else's.
+    for ours in ["postgres", "template1"] {
+        let refused = try_connect(&server.url("a@b", "p/%:?#[]@ é", ours)).await;
+        assert!(refused.is_err(), "let into {ours}");
+    }
     server.stop().await.expect("stop");
 }
 

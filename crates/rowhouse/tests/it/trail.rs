@@ -1,14 +1,18 @@
 //! The chain over a tenant's trail: what is sealed cannot be changed, removed or added to unnoticed, also by whom no policy binds.
 
-use rowhouse::audit::{self, Verified};
+use std::time::Duration;
+
+use rowhouse::audit::{self, Sealed, Verified};
 use rowhouse::ids::{ProjectId, ResourceId};
 use rowhouse::keys::{self, NewKey, Permission, Scopes};
 use rowhouse::members::Role;
 use rowhouse::projects::{self, ProjectRole};
 use rowhouse::resources::{self, NewResource, ResourceType, Visibility};
-use rowhouse::{Context, Error, TenantTx};
+use rowhouse::{Context, Error, Rowhouse, TenantTx};
 
-use crate::attacks::{alpha, attacker, checks, enter, is_refused, refused, sees};
+use crate::attacks::{
+    allowed, alpha, attacker, checks, config_of, enter, is_refused, refused, sees,
+};
 use crate::people::{member, user_of};
 use crate::world::World;
 
@@ -20,10 +24,14 @@ checks![
     a_seal_that_was_made_anew_is_found,
     the_trail_is_sealed_by_the_platform_only,
     two_at_once_seal_each_row_once,
+    two_sealers_at_once_do_not_fail,
     each_tenant_has_its_own_chain,
     of_what_one_does_not_see_one_does_not_read_either,
     ones_own_deeds_one_reads_wherever_they_were,
     a_key_sees_the_projects_that_it_was_made_for,
+    no_lock_of_a_tenants_holds_up_the_sealing,
+    no_row_is_too_long_to_be_sealed,
+    a_trail_that_cannot_be_sealed_holds_up_no_other,
 ];
 
 async fn inside(world: &World) -> TenantTx {
@@ -35,6 +43,10 @@ async fn seal(world: &World) -> i32 {
     let sealed = audit::seal(&mut tx).await.unwrap();
     tx.commit().await.unwrap();
     sealed
+}
+
+async fn seal_everywhere(world: &World) -> Sealed {
+    audit::seal_everywhere(&world.house).await.unwrap()
 }
 
 async fn verify(world: &World) -> Verified {
@@ -180,8 +192,9 @@ pub async fn two_at_once_seal_each_row_once(world: &World) {
         tx.commit().await?;
         sealed
     };
+    let second = elsewhere(world).await;
     let other = async {
-        let mut tx = inside(world).await;
+        let mut tx = second.begin_system(world.alpha.id).await.unwrap();
         let sealed = audit::seal(&mut tx).await;
         tx.commit().await?;
         sealed
@@ -193,10 +206,55 @@ pub async fn two_at_once_seal_each_row_once(world: &World) {
     assert_eq!((found.sealed, found.unsealed), (sealed, 0));
 }
 
+/// The second began before the first was done; one time there is more to seal for it, one time there is not.
+pub async fn two_sealers_at_once_do_not_fail(world: &World) {
+    let elsewhere = elsewhere(world).await;
+    for more in [0_u8, 3] {
+        happen(world, 5).await;
+        let mut first = inside(world).await;
+        assert!(audit::seal(&mut first).await.unwrap() >= 5);
+        happen(world, more.into()).await;
+        let second = async {
+            let mut tx = elsewhere.begin_system(world.alpha.id).await.unwrap();
+            let sealed = audit::seal(&mut tx).await?;
+            tx.commit().await?;
+            Ok::<_, Error>(sealed)
+        };
+        let done = async {
+            while !waits(world).await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            first.commit().await.unwrap();
+        };
+        let (sealed, ()) = tokio::join!(second, done);
+        assert!(matches!(sealed, Ok(0)), "HOLE: {more}: {sealed:?}");
+        let found = verify(world).await;
+        assert!(found.whole, "HOLE: {found:?}");
+        assert_eq!(found.unsealed, i64::from(more));
+        assert_eq!(seal(world).await, i32::from(more));
+    }
+}
+
+/// Another process, with connections of its own.
+async fn elsewhere(world: &World) -> Rowhouse {
+    Rowhouse::connect(config_of(world)).await.unwrap()
+}
+
+async fn waits(world: &World) -> bool {
+    let waiting = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
+    world
+        .superuser()
+        .await
+        .query_one(waiting, &[])
+        .await
+        .unwrap()
+        .get(0)
+}
+
 pub async fn each_tenant_has_its_own_chain(world: &World) {
     happen(world, 3).await;
-    assert!(audit::seal_everywhere(&world.house).await.unwrap() >= 3);
-    assert_eq!(audit::seal_everywhere(&world.house).await.unwrap(), 0);
+    assert!(seal_everywhere(world).await.sealed >= 3);
+    assert_eq!(seal_everywhere(world).await, Sealed::default());
     for tenant in [&world.alpha, &world.beta] {
         let mut tx = world.house.begin(&tenant.context()).await.unwrap();
         let found = audit::verify(&mut tx).await.unwrap();
@@ -380,4 +438,81 @@ pub async fn a_key_sees_the_projects_that_it_was_made_for(world: &World) {
     let mut tx = world.house.begin(&made.key).await.unwrap();
     let hidden = projects::get(&mut tx, made.apollo).await;
     is_refused(hidden, "not-found");
+
+/// He takes what he can while the platform seals: advisory locks by the tenant's name, and, were he let, rows and tables.
+pub async fn no_lock_of_a_tenants_holds_up_the_sealing(world: &World) {
+    happen(world, 3).await;
+    let tenant = alpha(world);
+    let app = attacker(world).await;
+    let squat = format!(
+        "select count(pg_advisory_lock(hashtextextended('{tenant}', n))), count(pg_advisory_lock(n)) from generate_series(0, 100) n"
+    );
+    allowed(&app, &squat).await;
+    for lock in [
+        "select from rowhouse.audit_log for update",
+        "select from rowhouse.audit_log for key share",
+        "select from rowhouse.audit_seals for update",
+        "select from rowhouse.audit_seals for key share",
+        "select from rowhouse.tenants for update",
+        "lock table rowhouse.audit_log in share mode",
+        "lock table rowhouse.audit_seals in access exclusive mode",
+    ] {
+        refused(&app, lock, "42501").await;
+    }
+    // A row of his own that is not there for the others yet holds up nobody.
+    let row =
+        "insert into rowhouse.audit_log (id, action) values (gen_random_uuid(), 'keys.create')";
+    allowed(&app, row).await;
+    let sealed = tokio::time::timeout(Duration::from_secs(10), seal(world)).await;
+    assert!(sealed.is_ok_and(|rows| rows >= 3), "HOLE: not sealed");
+    app.batch_execute("commit").await.unwrap();
+    assert_eq!(seal(world).await, 1);
+    assert!(verify(world).await.whole);
+}
+
+pub async fn no_row_is_too_long_to_be_sealed(world: &World) {
+    let app = attacker(world).await;
+    let row = |action: &str, request: &str, detail: &str| {
+        format!(
+            "insert into rowhouse.audit_log (id, action, request_id, detail)
+             values (gen_random_uuid(), {action}, {request}, to_jsonb({detail}))"
+        )
+    };
+    for (action, request, detail) in [
+        ("repeat('a', 101)", "null", "1"),
+        ("repeat('é', 51)", "null", "1"),
+        ("'a.b'", "repeat('a', 501)", "1"),
+        ("'a.b'", "null", "repeat('a', 65535)"),
+        ("'a.b'", "null", "repeat('a', 200000000)"),
+    ] {
+        refused(&app, &row(action, request, detail), "23514").await;
+    }
+    allowed(
+        &app,
+        &row("repeat('a', 100)", "repeat('a', 500)", "repeat('a', 65534)"),
+    )
+    .await;
+    app.batch_execute("commit").await.unwrap();
+    assert!(seal(world).await > 0 && verify(world).await.whole);
+}
+
+/// Whichever comes first.
+pub async fn a_trail_that_cannot_be_sealed_holds_up_no_other(world: &World) {
+    let last = "insert into rowhouse.audit_seals (tenant_id, number, rows, digest) values ($1, $2, 1, sha256(''))";
+    let root = world.superuser().await;
+    for (broken, other) in [(&world.alpha, &world.beta), (&world.beta, &world.alpha)] {
+        root.execute(last, &[&broken.id, &i64::MAX]).await.unwrap();
+        root.execute("update rowhouse.audit_log set seal = null", &[])
+            .await
+            .unwrap();
+        let all = seal_everywhere(world).await;
+        assert!(
+            all.sealed > 0 && all.failed == [broken.id],
+            "HOLE: {}: {all:?}",
+            other.slug
+        );
+        root.execute("delete from rowhouse.audit_seals", &[])
+            .await
+            .unwrap();
+    }
 }

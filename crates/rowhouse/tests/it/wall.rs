@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rowhouse::ids::{KeyId, PrincipalId, UserId};
 use rowhouse::members::{self, Role};
+use rowhouse::tables::{self, Mode};
 use rowhouse::tenants::{self, Status};
 use rowhouse::{Context, Rowhouse, Ticket, users};
 use tokio_postgres::Client;
@@ -57,6 +58,7 @@ checks![
     ids_of_the_registry_never_change,
     a_name_once_taken_is_its_takers,
     whose_an_address_is_only_the_platform_asks,
+    a_table_that_has_lost_a_floor_changes_its_mode_no_more_and_is_listed_so,
 ];
 
 /// People of alpha besides its owner, two projects, a team, a key.
@@ -1515,4 +1517,37 @@ pub async fn whose_an_address_is_only_the_platform_asks(world: &World) {
         &["1"],
     )
     .await;
+}
+
+pub async fn a_table_that_has_lost_a_floor_changes_its_mode_no_more_and_is_listed_so(
+    world: &World,
+) {
+    let mut owner = world.owner().await;
+    for (table, floor) in [
+        ("rowhouse.resources", "project_floor"),
+        ("rowhouse.resources", "tenant_floor_update"),
+        ("rowhouse.teams", "tenant_floor"),
+        ("rowhouse.idempotency_keys", "own_floor"),
+    ] {
+        for mode in [Mode::Enforce, Mode::Off] {
+            let tx = owner.begin().await.unwrap();
+            let stands = async || {
+                let listed = tables::list(&tx).await.unwrap();
+                let named =
+                    |one: &&tables::Managed| format!("{}.{}", one.schema, one.table) == table;
+                listed.iter().find(named).unwrap().stands
+            };
+            assert!(stands().await, "{table}");
+            tables::set_mode(&tx, table, Mode::Shadow).await.unwrap();
+            tx.batch_execute(&format!("drop policy {floor} on {table}"))
+                .await
+                .unwrap();
+            assert!(!stands().await, "HOLE: {table} stands without {floor}");
+            match tables::set_mode(&tx, table, mode).await {
+                Ok(()) => panic!("HOLE: {table} without {floor} is {mode:?}"),
+                Err(error) => assert!(error.to_string().contains(floor), "{error}"),
+            }
+            tx.rollback().await.unwrap();
+        }
+    }
 }

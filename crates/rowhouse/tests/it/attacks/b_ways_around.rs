@@ -1,8 +1,8 @@
 //! B: a way around the table.
 
 use super::{
-    MINE, alpha, attacker, attempt, beta, checks, enter, refused, sees, sees_mine, sees_theirs,
-    touches, walled, weak,
+    MINE, alpha, attacker, attempt, beta, cannot_leave_its_database, checks, enter, refused, sees,
+    sees_mine, sees_theirs, touches, walled, weak,
 };
 use crate::world::{World, connect};
 
@@ -396,6 +396,7 @@ pub async fn b11_large_objects_hold_nothing_of_ours(world: &World) {
     ] {
         refused(&a, sql, "42501").await;
     }
+    cannot_leave_its_database(world).await;
 }
 
 pub async fn b12_every_way_to_read_a_table_is_bound(world: &World) {

@@ -6,9 +6,9 @@ use rowhouse::{Context, Owner, members, migrate};
 use tokio_postgres::Client;
 
 use super::{
-    MINE, Refusal, THEIRS, allowed, alpha, as_login, attacker, attempt, beta, checks, enter, heard,
-    is_refused, login, lone, noisy, notes_through, nothing_changed, refused, sees, sees_mine,
-    sees_theirs, start, touches, weak,
+    MINE, Refusal, THEIRS, allowed, alpha, as_login, attacker, attempt, beta,
+    cannot_leave_its_database, checks, enter, heard, is_refused, login, lone, noisy, notes_through,
+    nothing_changed, refused, sees, sees_mine, sees_theirs, start, touches, weak,
 };
 use crate::world::{World, cluster};
 
@@ -1017,6 +1017,7 @@ pub async fn c21_another_session_cannot_be_ended(world: &World) {
     for function in ["pg_cancel_backend", "pg_terminate_backend"] {
         refused(&a, &format!("select {function}({pid})"), "42501").await;
     }
+    cannot_leave_its_database(world).await;
     sees(&victim, "select 1", &["1"]).await;
     sees_mine(&a).await;
 }

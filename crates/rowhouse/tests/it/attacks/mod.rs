@@ -18,10 +18,11 @@ use std::time::Duration;
 
 use rowhouse::{Config, Context, Error, Rowhouse, SealSource};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
-use crate::world::{World, cluster, config, connect};
+use crate::world::{World, cluster, config, connect, try_connect};
 
 /// One attack, or one look at the catalogue.
 pub type Check = for<'a> fn(&'a World) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -220,6 +221,22 @@ pub async fn touches(client: &Client, sql: &str, rows: u64) {
         Ok((_, touched)) => assert_eq!(touched, rows, "HOLE: rows touched by {sql}"),
         Err(refusal) => panic!("HOLE: refused what is allowed: {sql}\n{refusal:?}"),
     }
+}
+
+/// What the login may not do here, it may not do beside either: in a database of the server where nothing was revoked.
+pub async fn cannot_leave_its_database(world: &World) {
+    for login in ["test_app", "test_platform"] {
+        connect(&world.url(login)).await;
+        for database in ["postgres", "template1"] {
+            let Err(refusal) = try_connect(&cluster().url(login, database)).await else {
+                panic!("HOLE: {login} is let into {database}");
+            };
+            let code = refusal.code().map(SqlState::code);
+            assert_eq!(code, Some("42501"), "HOLE: {login}: {refusal}");
+        }
+    }
+    // Their superuser is.
+    connect(&cluster().superuser("postgres")).await;
 }
 
 /// The statement is allowed.

@@ -251,39 +251,3 @@ async fn the_list_tells_a_wall_that_stands_from_one_that_does_not() {
         .unwrap();
     assert!(!done[0].already);
 }
-
-#[tokio::test]
-async fn a_table_that_has_lost_a_floor_changes_its_mode_no_more_and_is_listed_so() {
-    for (table, floor) in [
-        ("rowhouse.resources", "project_floor"),
-        ("rowhouse.resources", "tenant_floor_update"),
-        ("rowhouse.teams", "tenant_floor"),
-        ("rowhouse.idempotency_keys", "own_floor"),
-    ] {
-        let world = World::new().await;
-        let mut owner = world.owner().await;
-        let stands = async |owner: &mut rowhouse::Owner| {
-            let tx = owner.begin().await.unwrap();
-            let listed = tables::list(&tx).await.unwrap();
-            let one = listed
-                .iter()
-                .find(|one| format!("{}.{}", one.schema, one.table) == table);
-            one.unwrap().stands
-        };
-        assert!(stands(&mut owner).await, "{table}");
-        set_mode(&world, table, Mode::Shadow).await;
-        world
-            .superuser()
-            .await
-            .batch_execute(&format!("drop policy {floor} on {table}"))
-            .await
-            .unwrap();
-        assert!(!stands(&mut owner).await, "{table} without {floor}");
-        for mode in [Mode::Enforce, Mode::Off] {
-            let tx = owner.begin().await.unwrap();
-            let error = tables::set_mode(&tx, table, mode).await.unwrap_err();
-            assert!(error.to_string().contains(floor), "{error}");
-            tx.rollback().await.unwrap();
-        }
-    }
-}
