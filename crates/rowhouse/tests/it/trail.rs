@@ -438,6 +438,8 @@ pub async fn a_key_sees_the_projects_that_it_was_made_for(world: &World) {
     let mut tx = world.house.begin(&made.key).await.unwrap();
     let hidden = projects::get(&mut tx, made.apollo).await;
     is_refused(hidden, "not-found");
+    tx.rollback().await;
+}
 
 /// He takes what he can while the platform seals: advisory locks by the tenant's name, and, were he let, rows and tables.
 pub async fn no_lock_of_a_tenants_holds_up_the_sealing(world: &World) {
