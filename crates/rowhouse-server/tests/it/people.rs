@@ -351,11 +351,14 @@ fn the_last_owner_stays() {
 #[test]
 fn the_last_workspace_stays() {
     let (home, owner) = owned();
-    let list = get(&home.path("/workspaces"))
+    let workspaces = get(&home.path("/workspaces"))
         .by(&owner.session)
         .gets(200)
         .json();
-    let last = home.path(&format!("/workspaces/{}", text(&list["items"][0]["id"])));
+    let last = home.path(&format!(
+        "/workspaces/{}",
+        text(&workspaces["items"][0]["id"])
+    ));
     call("DELETE", &last)
         .by(&owner.session)
         .refused(409, "wrong-state");
