@@ -343,16 +343,22 @@ fn each_way_of_seeing(page: &str) -> String {
 #[serde(deny_unknown_fields)]
 pub struct Changes {
     /// Another type.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub r#type: Option<ResourceType>,
     /// Another title.
-    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(min_length = 1, max_length = 200, nullable = false)
+    )]
     pub title: Option<String>,
     /// Another payload, whole.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>, nullable = false))]
     pub payload: Option<Value>,
     /// For others.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub visibility: Option<Visibility>,
     /// Into another workspace.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub workspace_id: Option<WorkspaceId>,
 }
 

@@ -265,13 +265,17 @@ pub struct Changes {
     /// Another name in URLs. The old one goes on leading here.
     #[cfg_attr(
         feature = "openapi",
-        schema(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+        schema(pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", nullable = false)
     )]
     pub slug: Option<String>,
     /// Another name for people.
-    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(min_length = 1, max_length = 200, nullable = false)
+    )]
     pub name: Option<String>,
     /// Another tier.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub plan: Option<PlanTier>,
 }
 

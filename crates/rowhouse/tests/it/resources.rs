@@ -256,7 +256,11 @@ async fn a_change_of_what_was_changed_meanwhile_is_refused() {
     rename("three", None).await.unwrap();
     // Of another tenant it is not even there.
     let mut tx = world.house.begin(&world.beta.context()).await.unwrap();
-    let foreign = resources::update(&mut tx, made.id, Changes::default(), None).await;
+    let changes = Changes {
+        title: Some("theirs".into()),
+        ..Changes::default()
+    };
+    let foreign = resources::update(&mut tx, made.id, changes, None).await;
     assert!(
         matches!(foreign, Err(Error::NotFound("resource"))),
         "{foreign:?}"
