@@ -45,7 +45,14 @@ const TRIES: u32 = 10;
 
 /// What an application's login may not do in its own database, such as ending other sessions of the same login, it could do
 /// in these: rights on functions and large objects are of each database.
-const CLOSE_OUR_DATABASES: &str = "revoke connect on database postgres, template1 from public";
+const CLOSE_OUR_DATABASES: &str = "
+do $$
+begin
+  if not pg_is_in_recovery() then -- a standby has it from its primary
+    revoke connect on database postgres, template1 from public;
+  end if;
+end
+$$";
 
 /// How to start the server.
 #[derive(Clone, Debug)]

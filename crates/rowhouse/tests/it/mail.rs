@@ -188,8 +188,8 @@ pub async fn only_the_platform_says_what_a_mail_says(world: &World) {
         before,
         "You are invited to alpha {link} {token}, as member. To accept, open\n\n"
     );
-    let (token, after) = rest.split_once('\n').unwrap();
-    assert!(token.len() == 48 && !after.contains(token), "{text}");
+    let (made, after) = rest.split_once('\n').unwrap();
+    assert!(made.len() == 48 && !after.contains(made), "{text}");
 }
 
 async fn superuser_renames(world: &World, name: &str) {

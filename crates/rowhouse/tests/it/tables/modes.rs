@@ -181,7 +181,7 @@ async fn fill(world: &World) {
                  insert into rowhouse.resource_acl (tenant_id, resource_id, principal_id, access) values ('{t}', '{t}', '{u}', 'read');
                  insert into rowhouse.sessions (tenant_id, id, user_id, digest, expires_at)
                  values ('{t}', gen_random_uuid(), '{u}', sha256('{t}'), now());
-                 select rowhouse.invite(gen_random_uuid(), 'somebody@example.com', 'member', now(), gen_random_uuid(), 's', 't');
+                 select rowhouse.invite(gen_random_uuid(), 'somebody@example.com', 'member', now(), gen_random_uuid());
                  insert into rowhouse.audit_seals (tenant_id, number, rows, digest) values ('{t}', 1, 1, sha256('{t}'));
                  insert into rowhouse.quotas (tenant_id, name, amount) values ('{t}', 'keys', 1);
                  insert into rowhouse.tenant_configs (tenant_id, key, value) values ('{t}', 'storage.prefix', '1');
