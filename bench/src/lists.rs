@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use rowhouse::ids::{TenantId, UserId, WorkspaceId};
+use rowhouse::members::{self, Role};
 use rowhouse::resources::{self, Filter, ResourceType, Visibility};
 use rowhouse::{Context, Rowhouse};
 
@@ -244,14 +245,11 @@ async fn people(
                 )
                 .await?;
         }
-        let mut tx = house.begin_system(tenant).await?;
+        let mut tx = house.begin_platform().await?;
+        let platform = tx.system_of(tenant).await?;
         for (n, user) in people.iter().enumerate().rev() {
-            let role = if n == 0 { "owner" } else { "member" };
-            tx.execute(
-                "insert into rowhouse.tenant_members (user_id, role) values ($1, $2)",
-                &[user, &role],
-            )
-            .await?;
+            let role = if n == 0 { Role::Owner } else { Role::Member };
+            members::add(&mut tx, &platform, *user, role).await?;
         }
         tx.commit().await?;
         let mut tx = house.begin(&Context::user(tenant, people[0])).await?;
