@@ -40,6 +40,8 @@ fn fall(times: usize) {
         ("ROWHOUSE_MAIL_TLS", "none"),
         ("ROWHOUSE_MAIL_TIMEOUT", "1"),
         ("ROWHOUSE_MAIL_RETRY", "1"),
+        // The same for each life, as in a service: else what is sent again would lead to another port.
+        ("ROWHOUSE_PUBLIC_URL", "https://rowhouse.example"),
     ];
     let mut house = House::up_with(tempfile::tempdir().unwrap(), &settings);
     let began = Instant::now();
