@@ -928,9 +928,10 @@ view rowhouse.organizations  -- owner rowhouse_owner, security_invoker=true
   grant select to rowhouse_platform
 
 table rowhouse_private.drop_owned_fails_here  -- owner rowhouse_owner
-  nothing text
+  nothing text not null
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
+  constraint drop_owned_fails_here_pkey PRIMARY KEY (nothing)
   grant select (nothing) to rowhouse_app
   grant select (nothing) to rowhouse_enforced
   grant select (nothing) to rowhouse_mailer

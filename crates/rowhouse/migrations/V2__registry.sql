@@ -333,7 +333,7 @@ grant usage on schema rowhouse_private to rowhouse_migrator;
 -- everywhere. But the whole statement fails where the role was granted something on a table of which it has no right as a
 -- whole, only to a column. This is that table.
 create table rowhouse_private.drop_owned_fails_here (
-  nothing text,
+  nothing text not null constraint drop_owned_fails_here_pkey primary key,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );

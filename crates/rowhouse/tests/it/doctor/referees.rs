@@ -328,6 +328,7 @@ async fn of_our_schema_each_floor_is_proved_and_one_that_is_gone_is_not() {
         "rowhouse.operator_requests",
         "rowhouse.operator_tokens",
         "rowhouse.platform_audit",
+        "rowhouse.probes",
         "rowhouse.tenants",
         "rowhouse.users",
     ];
