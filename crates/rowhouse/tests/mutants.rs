@@ -440,12 +440,12 @@ const KEYS: &[Mutation] = &[
     ),
     (
         "a unique name without tenant",
-        "alter table rowhouse.teams drop constraint teams_name, add constraint teams_name unique (name)",
+        "drop index rowhouse.teams_name; create unique index teams_name on rowhouse.teams (name) where deleted_at is null",
         "d01_a_name_taken_by_another_tenant_is_free",
     ),
     (
         "a foreign key without tenant",
-        "alter table rowhouse.resources add constraint resources_id unique (id); alter table rowhouse.resource_acl drop constraint resource_acl_resource, add constraint resource_acl_resource foreign key (resource_id) references rowhouse.resources (id)",
+        "alter table rowhouse.teams add constraint teams_id unique (id); alter table rowhouse.team_members drop constraint team_members_team, add constraint team_members_team foreign key (team_id) references rowhouse.teams (id)",
         "d04_a_reference_to_a_foreign_row_is_refused_like_one_to_nothing",
     ),
     (
@@ -843,7 +843,7 @@ const INSIDE: &[Mutation] = &[
     (
         "inside: whoever is in a project edits it",
         "select pg_temp.edit('rowhouse.caller_edits', ''';''::text, 5', ''';''::text, 3')",
-        "what_everybody_may_is_what_the_model_says",
+        "a_projects_viewer_changes_nothing_in_it",
     ),
     (
         "inside: entries are everybody's to make",
@@ -878,7 +878,7 @@ const INSIDE: &[Mutation] = &[
     (
         "inside: a project's viewer edits",
         "select pg_temp.edit('rowhouse_private.refresh', '''{editor,admin}''', '''{viewer,editor,admin}''')",
-        "what_everybody_may_is_what_the_model_says",
+        "a_projects_viewer_changes_nothing_in_it",
     ),
     (
         "inside: a writer says who sees it",

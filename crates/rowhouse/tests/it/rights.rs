@@ -24,6 +24,7 @@ checks![
     who_sees_it_is_for_its_administrators_to_say,
     nothing_is_put_where_the_caller_does_not_belong,
     a_project_is_a_floor_inside_the_tenant,
+    a_projects_viewer_changes_nothing_in_it,
     a_granter_gives_no_more_than_it_holds,
     explanations_agree_with_the_database,
     one_asks_about_oneself_or_as_a_manager,
@@ -933,6 +934,28 @@ pub async fn a_project_is_a_floor_inside_the_tenant(world: &World) {
         .await;
     enter(&app, world, &context).await;
     sees(&app, &title, &["elsewhere"]).await;
+}
+
+pub async fn a_projects_viewer_changes_nothing_in_it(world: &World) {
+    let (context, house) = ann(world).await;
+    let ann = house.people[2].uuid();
+    let app = world.app().await;
+    let update = format!("update rowhouse.resources set title = 'x' where id = '{PROJECTS}'");
+    enter(&app, world, &context).await;
+    touches(&app, &update, 1).await;
+    app.batch_execute("rollback").await.unwrap();
+    house
+        .as_owner(
+            world,
+            &format!(
+                "update rowhouse.user_project_roles set role = 'viewer' where user_id = '{ann}'"
+            ),
+        )
+        .await;
+    enter(&app, world, &context).await;
+    touches(&app, &update, 0).await;
+    let title = format!("select title from rowhouse.resources where id = '{PROJECTS}'");
+    sees(&app, &title, &["the project's"]).await;
 }
 
 pub async fn a_granter_gives_no_more_than_it_holds(world: &World) {
