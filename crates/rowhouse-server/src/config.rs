@@ -144,7 +144,7 @@ impl Settings {
 
     /// What an invitation's mail holds; `{token}` stands for what opens.
     pub fn invitation_link(&self) -> String {
-        self.public_url().of_invitations()
+        format!("{}/invitations/accept?token={{token}}", self.public_url().0)
     }
 
     /// The mail server's, where it wants one.

@@ -4,7 +4,7 @@
 //! Only who has shown a credential of ours writes here. He may be refused for ever, so he gets a bounded number of rows in
 //! each minute; what goes beyond is counted, and told by his next row.
 
-use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
+use lru::LruCache;
 use rowhouse::audit::{self, Event};
 use rowhouse::ids::ResourceId;
 use rowhouse::{Error, TenantTx, tenants};
@@ -35,8 +36,8 @@ const OF_THE_CALLER: [&str; 6] = [
 ];
 const WINDOW: Duration = Duration::from_mins(1);
 const ROWS: u32 = 60;
-/// Of how many callers it is known how often they were refused; beyond that, the count begins anew for all.
-const CALLERS: usize = 10_000;
+/// Of how many callers it is known how often they were refused; beyond that, whoever was not for longest is forgotten.
+const CALLERS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// Who asks, once his credential was found to be one of ours; put into a request before it runs.
 #[derive(Clone, Default)]
@@ -73,8 +74,8 @@ impl Witness {
 }
 
 /// How often each caller was refused lately.
-#[derive(Clone, Default)]
-pub struct Refusals(Arc<Mutex<HashMap<Vec<u8>, Lately>>>);
+#[derive(Clone)]
+pub struct Refusals(Arc<Mutex<LruCache<Vec<u8>, Lately>>>);
 
 struct Lately {
     since: Instant,
@@ -82,14 +83,17 @@ struct Lately {
     untold: u32,
 }
 
+impl Default for Refusals {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(LruCache::new(CALLERS))))
+    }
+}
+
 impl Refusals {
     /// Whether this one gets a row, and how many before it got none.
     fn turn(&self, caller: Vec<u8>, now: Instant) -> Option<u32> {
         let mut callers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if callers.len() >= CALLERS && !callers.contains_key(&caller) {
-            callers.clear();
-        }
-        let lately = callers.entry(caller).or_insert(Lately {
+        let lately = callers.get_or_insert_mut(caller, || Lately {
             since: now,
             rows: 0,
             untold: 0,
@@ -112,15 +116,14 @@ pub async fn note(State(refusals): State<Refusals>, request: Request, next: Next
     let (mut parts, body) = request.into_parts();
     let witness = Witness::default();
     parts.extensions.insert(witness.clone());
-    let tried = Tried::of(&mut parts).await;
+    let tried = Tried::of(&mut parts, &witness).await;
     let response = next.run(Request::from_parts(parts, body)).await;
 
     let (Some(Code(code)), Some(known)) = (response.extensions().get(), witness.0.known.get())
     else {
         return response;
     };
-    let strays = witness.0.strays.load(Ordering::Relaxed);
-    if !strays && !OF_THE_CALLER.contains(code) {
+    if !tried.strays() && !OF_THE_CALLER.contains(code) {
         return response;
     }
     if let Some(untold) = refusals.turn(known.identity(), Instant::now())
@@ -131,43 +134,45 @@ pub async fn note(State(refusals): State<Refusals>, request: Request, next: Next
     response
 }
 
-/// What somebody tried.
+/// What somebody tries. Kept of each request, so it is taken apart only when it was refused.
 struct Tried {
     method: Method,
     /// As the table of routes has it: without ids, and without what else he may have put there.
-    path: String,
+    path: Option<MatchedPath>,
+    named: Option<RawPathParams>,
     request: RequestId,
-    tenant: Option<String>,
-    resource: Option<ResourceId>,
+    witness: Witness,
 }
 
 impl Tried {
-    async fn of(parts: &mut Parts) -> Self {
-        let named = RawPathParams::from_request_parts(parts, &()).await;
-        let named = |name| {
-            let mut all = named.iter().flatten();
-            all.find(|(of, _)| *of == name).map(|(_, value)| value)
-        };
+    async fn of(parts: &mut Parts, witness: &Witness) -> Self {
         Self {
             method: parts.method.clone(),
-            path: parts
-                .extensions
-                .get::<MatchedPath>()
-                .map(|path| path.as_str().to_owned())
-                .unwrap_or_default(),
+            path: parts.extensions.get().cloned(),
+            named: RawPathParams::from_request_parts(parts, &()).await.ok(),
             request: RequestId::of(parts),
-            tenant: named("tenant").map(str::to_owned),
-            resource: named("resource").and_then(|id| id.parse().ok()),
+            witness: witness.clone(),
         }
+    }
+
+    fn strays(&self) -> bool {
+        self.witness.0.strays.load(Ordering::Relaxed)
+    }
+
+    fn named(&self, name: &str) -> Option<&str> {
+        let mut all = self.named.iter().flatten();
+        all.find(|(of, _)| *of == name).map(|(_, value)| value)
     }
 
     fn event(&self, mut detail: Value) -> Event {
         detail["method"] = self.method.as_str().into();
-        detail["path"] = self.path.as_str().into();
+        detail["path"] = self.path.as_ref().map(MatchedPath::as_str).into();
         let event = Event::new(REFUSED, None).with_detail(detail);
-        match self.resource {
-            Some(resource) => event.on_resource(resource),
-            None => event,
+        // What he names in another tenant's place is not this tenant's, and stands nowhere in its trail.
+        let resource: Option<ResourceId> = self.named("resource").and_then(|id| id.parse().ok());
+        match resource {
+            Some(resource) if !self.strays() => event.on_resource(resource),
+            _ => event,
         }
     }
 }
@@ -202,7 +207,7 @@ impl Known {
             }
             Self::Operator(operator) => {
                 let mut tx = operator.begin().await?;
-                let tenant = match &tried.tenant {
+                let tenant = match tried.named("tenant") {
                     Some(tenant) => tenants::find(&mut tx, tenant).await.ok(),
                     None => None,
                 };

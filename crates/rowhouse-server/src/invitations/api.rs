@@ -22,13 +22,6 @@ use crate::tenants::api::TenantPath;
 #[derive(Clone)]
 pub struct PublicUrl(pub String);
 
-impl PublicUrl {
-    /// What a mail leads to; the library puts the token in.
-    pub fn of_invitations(&self) -> String {
-        format!("{}/invitations/accept?token={{token}}", self.0)
-    }
-}
-
 /// Which invitation.
 #[derive(Deserialize, IntoParams)]
 pub struct InvitationPath {

@@ -61,8 +61,9 @@ fn who_may_not_is_told_with_what_he_tried() {
 fn who_asks_for_another_tenant_is_told_in_his_own_trail_only() {
     let (home, other) = (Tenant::founded(), Tenant::founded());
     let key = home.writer();
+    let theirs = text(&other.resource("Title")["id"]);
     for path in [
-        other.path("/resources"),
+        other.path(&format!("/resources/{theirs}")),
         "/api/v1/tenants/no-such-tenant/resources".into(),
     ] {
         get(&path).by(&key).refused(404, "not-found");
@@ -71,6 +72,7 @@ fn who_asks_for_another_tenant_is_told_in_his_own_trail_only() {
     assert_eq!(codes(&other), Vec::<String>::new());
     for row in told(&home) {
         assert!(!row.to_string().contains(&other.slug), "{row}");
+        assert_eq!(row["resource_id"], Value::Null, "{row}");
     }
 }
 
