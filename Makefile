@@ -14,6 +14,7 @@ SHELL := /bin/bash
 ON_SYSTEM_SERVER = ROWHOUSE_POSTGRES_BIN=$$(scripts/install-postgres) && export ROWHOUSE_POSTGRES_BIN &&
 ON_SERVER_18 = ROWHOUSE_POSTGRES_BIN=$$(scripts/install-postgres-18) && export ROWHOUSE_POSTGRES_BIN &&
 WITH_PGBOUNCER = ROWHOUSE_PGBOUNCER=$$(scripts/install-pgbouncer) && export ROWHOUSE_PGBOUNCER &&
+IN_MEMORY = TMPDIR=$$(scripts/test-folder) && export TMPDIR &&
 WITH_TOOLS = PATH=$$(scripts/install-tools):$$PATH &&
 
 .PHONY: help
@@ -37,18 +38,26 @@ db.seed: ## Fill the local server with two tenants to play with
 # --- Changing it --------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: ## Run every test against the system's PostgreSQL
-	$(ON_SYSTEM_SERVER) $(WITH_PGBOUNCER) $(CARGO) test --locked --workspace
+test: ## Run the tests against the system's PostgreSQL
+	$(ON_SYSTEM_SERVER) $(WITH_PGBOUNCER) $(IN_MEMORY) $(CARGO) test --locked --workspace
 
 .PHONY: test.18
-test.18: ## Run every test against PostgreSQL 18
-	$(ON_SERVER_18) $(WITH_PGBOUNCER) $(CARGO) test --locked --workspace
+test.18: ## Run the tests against PostgreSQL 18
+	$(ON_SERVER_18) $(WITH_PGBOUNCER) $(IN_MEMORY) $(CARGO) test --locked --workspace
+
+# Those that `make test` leaves out, marked as long: each hole for doctor, each mutation for probe, ten thousand
+# explanations of a right, falls in the middle of the work.
+FALLS ?= 4
+.PHONY: test.long
+test.long: ## Run the tests that take minutes (FALLS=50: as many kills of a service at work)
+	$(ON_SYSTEM_SERVER) $(IN_MEMORY) ROWHOUSE_FALLS=$(FALLS) $(CARGO) test --locked --workspace --test it -- --ignored $(LONG)
+LONG = --skip doctor::mutants --skip doctor::referees
 
 # That a test is green says little until it was seen to turn red.
 .PHONY: mutants
 mutants: ## Take the wall down piece by piece, and doctor's rules too, and see that a test notices
-	$(ON_SYSTEM_SERVER) $(CARGO) test --locked -p rowhouse --test mutants -- --ignored
-	$(ON_SYSTEM_SERVER) $(CARGO) test --locked -p rowhouse --test it doctor::mutants -- --ignored
+	$(ON_SYSTEM_SERVER) $(IN_MEMORY) $(CARGO) test --locked -p rowhouse --test mutants -- --ignored
+	$(ON_SYSTEM_SERVER) $(IN_MEMORY) $(CARGO) test --locked -p rowhouse --test it doctor::mutants -- --ignored
 
 # Nothing else should run beside it. ONLY=latency, cpu, tenants, lists, enter, api or probe measures that part and writes no file.
 .PHONY: bench
@@ -60,13 +69,13 @@ bench: ## Measure what the wall costs beside its alternatives (writes bench/RESU
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-# Also the second run of all tests, on the newest server: instrumented, they are the same tests.
+# Also the second run of all tests, the long ones too, on the newest server: instrumented, they are the same tests.
 .PHONY: coverage
 coverage: ## Run every test against PostgreSQL 18 and fail below 85 % of lines covered
-	$(ON_SERVER_18) $(WITH_PGBOUNCER) scripts/coverage
+	$(ON_SERVER_18) $(WITH_PGBOUNCER) $(IN_MEMORY) scripts/coverage -- --include-ignored $(LONG)
 
 .PHONY: check
-check: check.begin check.static test check.api check.referees mutants coverage check.clean ## Everything that CI runs, and the mutants
+check: check.begin check.static test test.long check.api check.referees mutants coverage check.clean ## Everything that CI runs, and the mutants
 
 .PHONY: check.static
 check.static: ## Only what needs no server: format, clippy, docs, dependencies

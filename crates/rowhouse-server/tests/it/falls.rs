@@ -19,19 +19,11 @@ const TENANTS_EACH: usize = 6;
 const LONGEST: Duration = Duration::from_millis(2500);
 const PATIENCE: Duration = Duration::from_mins(10);
 
+/// `make test.long FALLS=50` for more of them.
 #[test]
-fn tenants_are_whole_after_four_falls_and_no_mail_is_lost() {
-    fall(4);
-}
-
-/// `cargo test -p rowhouse-server --test it -- --ignored fifty_falls --nocapture`.
-#[test]
-#[ignore = "minutes: as above, fifty times"]
-fn tenants_are_whole_after_fifty_falls_and_no_mail_is_lost() {
-    fall(50);
-}
-
-fn fall(times: usize) {
+#[ignore = "long: make test.long"]
+fn tenants_are_whole_after_falls_and_no_mail_is_lost() {
+    let times = std::env::var("ROWHOUSE_FALLS").map_or(4, |falls| falls.parse().unwrap());
     let smtp = Smtp::up("accept");
     let port = smtp.port.to_string();
     let settings = [

@@ -55,7 +55,11 @@ impl House {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("rowhouse up ended ({status}): {}", self.log());
+                panic!(
+                    "rowhouse up ({}) ended ({status}): {}",
+                    self.pid(),
+                    self.log()
+                );
             }
             if TcpStream::connect(("127.0.0.1", self.port)).is_ok()
                 && self.data().join("connection.json").exists()

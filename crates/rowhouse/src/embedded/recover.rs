@@ -65,7 +65,7 @@ pub(super) fn take_over(folder: &Folder) -> Result<(), StartError> {
     let recorded = recorded_pid(&pid_file)?;
     let running = servers_in(&pgdata, folder.user);
     match recorded.filter(|pid| running.contains(pid) || is_our_server(*pid, folder)) {
-        Some(pid) if !is_our_server(pid, folder) => {
+        Some(pid) if !is_our_server(pid, folder) && !is_ending(pid) => {
             return Err(StartError::InUse {
                 folder: pgdata,
                 pid: Some(pid),
@@ -206,6 +206,15 @@ fn is_our_server(pid: u32, folder: &Folder) -> bool {
     said.is_ok_and(|said| contains(&said.stdout, OsStr::from_bytes(&mark)))
 }
 
+/// Whether the process is gone or about to be: its command line goes before its working folder does, so that a server
+/// which dies just now looks like somebody else's.
+fn is_ending(pid: u32) -> bool {
+    match std::fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(line) => line.is_empty(),
+        Err(_) => !alive(pid),
+    }
+}
+
 fn contains(text: &[u8], part: &OsStr) -> bool {
     text.windows(part.len())
         .any(|window| window == part.as_bytes())
@@ -223,5 +232,23 @@ fn alive(pid: u32) -> bool {
 fn send(pid: u32, signal: Signal) {
     if let Ok(pid) = i32::try_from(pid) {
         let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_ended_unreaped_is_ending_and_we_are_not() {
+        let mut ended = Command::new("true").spawn().unwrap();
+        let limit = Instant::now() + Duration::from_secs(10);
+        while !is_zombie(ended.id()) && Instant::now() < limit {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(is_ending(ended.id()));
+        ended.wait().unwrap();
+        assert!(is_ending(ended.id()));
+        assert!(!is_ending(std::process::id()));
     }
 }

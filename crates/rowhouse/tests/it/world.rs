@@ -1,9 +1,11 @@
 //! The world that a test lives in: a database of its own, with two tenants, alpha and beta.
 //!
-//! One real server serves all tests of this process and dies with it. Each world is a copy of a migrated template, so it
+//! One real server serves all tests of this process and dies with it. Each world is a copy of a furnished template, so it
 //! costs a tenth of a second. Tests act as the app's or the platform's login; the owner's is there to build what they
 //! act on, and to take the wall down by hand.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,7 +16,10 @@ use rowhouse::{Config, Context, Owner, Rowhouse, SealSource, migrate, users};
 use tokio_postgres::{Client, NoTls};
 
 const PASSWORD: &str = "test";
-const TEMPLATE: &str = "world_template";
+/// Migrated, and nothing in it.
+const BARE: &str = "world_bare";
+/// With the two tenants.
+const FURNISHED: &str = "world_furnished";
 
 /// A tenant of the world and its owner.
 #[derive(Clone, Debug)]
@@ -46,20 +51,11 @@ impl World {
 
     /// The same with another configuration.
     pub async fn with(configure: impl FnOnce(Config) -> Config) -> Self {
-        let database = fresh_database().await;
-        let mut owner = Owner::connect(cluster().superuser(&database))
-            .await
-            .unwrap();
-        owner
-            .client()
-            .batch_execute("select rowhouse.set_mode('rowhouse.resources', 'enforce'), rowhouse.set_mode('rowhouse.resource_acl', 'enforce')")
-            .await
-            .unwrap();
+        let database = copy(FURNISHED).await;
         let house = Rowhouse::connect(configure(config(&database)))
             .await
             .unwrap();
-        let alpha = found(&house, "alpha").await;
-        let beta = found(&house, "beta").await;
+        let [alpha, beta] = cluster().tenants.clone();
         Self {
             house,
             alpha,
@@ -98,29 +94,41 @@ impl World {
 
 /// A migrated database of its own, and nothing in it.
 pub async fn fresh_database() -> String {
+    copy(BARE).await
+}
+
+async fn copy(template: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let database = format!("world_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    let postgres = connect(&cluster().superuser("postgres")).await;
+    make(&cluster().server, &database, template).await;
+    database
+}
+
+async fn make(server: &Embedded, database: &str, template: &str) {
+    let postgres = connect(&superuser(server, "postgres")).await;
     // Rights on a database are not part of a template: taken again.
     for statement in [
-        format!("create database {database} template {TEMPLATE}"),
+        format!("create database {database} template {template}"),
         format!("revoke temporary on database {database} from public"),
     ] {
         postgres.batch_execute(&statement).await.unwrap();
     }
-    database
 }
 
 /// What tests connect with; two connections for the app.
 pub fn config(database: &str) -> Config {
-    let cluster = cluster();
-    let seal = SealSource::Database(cluster.url("test_sealer", database).into());
+    config_on(&cluster().server, database)
+}
+
+fn config_on(server: &Embedded, database: &str) -> Config {
+    let url = |login| server.url(login, PASSWORD, database);
+    let seal = SealSource::Database(url("test_sealer").into());
     Config {
         pool_size: 2,
-        ..Config::new(cluster.url("test_app", database), seal)
+        ..Config::new(url("test_app"), seal)
     }
-    .with_platform(cluster.url("test_platform", database))
-    .with_mailer(cluster.url("test_mailer", database))
+    .with_platform(url("test_platform"))
+    .with_mailer(url("test_mailer"))
 }
 
 async fn found(house: &Rowhouse, slug: &'static str) -> Tenant {
@@ -160,13 +168,13 @@ pub async fn try_connect(url: &str) -> Result<Client, tokio_postgres::Error> {
 
 pub struct Cluster {
     server: Embedded,
+    /// Those of every furnished world: alpha and beta.
+    tenants: [Tenant; 2],
 }
 
 impl Cluster {
     pub fn superuser(&self, database: &str) -> String {
-        let url = self.server.superuser_url();
-        let (server, _) = url.rsplit_once('/').unwrap();
-        format!("{server}/{database}")
+        superuser(&self.server, database)
     }
 
     pub fn url(&self, login: &str, database: &str) -> String {
@@ -176,6 +184,12 @@ impl Cluster {
     pub fn major(&self) -> u32 {
         self.server.major()
     }
+}
+
+fn superuser(server: &Embedded, database: &str) -> String {
+    let url = server.superuser_url();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    format!("{server}/{database}")
 }
 
 /// The server of this process. It runs on a runtime of its own, since a test's runtime ends with the test.
@@ -193,26 +207,30 @@ pub fn cluster() -> &'static Cluster {
 
 async fn start_cluster() -> Cluster {
     let folder = std::env::temp_dir().join(format!("rowhouse-world-{}", std::process::id()));
-    remove_dead_worlds();
+    remove_after_us(&folder);
     let mut options = Options::new(&folder);
+    // Nothing here outlives the tests, and nothing happens by itself while they run.
     options.settings = [
         ("fsync", "off"),
-        ("max_connections", "300"),
         ("full_page_writes", "off"),
+        ("wal_level", "minimal"),
+        ("max_wal_senders", "0"),
+        ("autovacuum", "off"),
+        ("jit", "off"),
+        ("max_connections", "300"),
         ("shared_buffers", "64MB"),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .to_vec();
-    let cluster = Cluster {
-        server: Embedded::start(options).await.unwrap(),
-    };
-    let postgres = connect(&cluster.superuser("postgres")).await;
+    let server = Embedded::start(options).await.unwrap();
+    let postgres = connect(&superuser(&server, "postgres")).await;
     postgres
-        .batch_execute(&format!("create database {TEMPLATE}"))
+        .batch_execute(&format!("create database {BARE}"))
         .await
         .unwrap();
-    let mut owner = Owner::connect(cluster.superuser(TEMPLATE)).await.unwrap();
+    let mut owner = Owner::connect(superuser(&server, BARE)).await.unwrap();
     migrate::run(&mut owner).await.unwrap();
+    drop(owner);
     for (login, groups) in [
         ("test_app", "rowhouse_app, rowhouse_shadow"),
         ("test_platform", "rowhouse_platform"),
@@ -226,20 +244,36 @@ async fn start_cluster() -> Cluster {
             .await
             .unwrap();
     }
-    cluster
+    make(&server, FURNISHED, BARE).await;
+    let tenants = furnish(&server).await;
+    Cluster { server, tenants }
 }
 
-/// Folders of test processes that are gone: their server went with them, their files remained.
-fn remove_dead_worlds() {
-    for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
-        let name = entry.file_name();
-        let owner = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("rowhouse-world-"));
-        if let Some(pid) = owner
-            && !std::path::Path::new(&format!("/proc/{pid}")).exists()
-        {
-            drop(std::fs::remove_dir_all(entry.path()));
-        }
-    }
+/// Two tenants, and every table of ours in mode `enforce`.
+async fn furnish(server: &Embedded) -> [Tenant; 2] {
+    let mut owner = Owner::connect(superuser(server, FURNISHED)).await.unwrap();
+    owner
+        .client()
+        .batch_execute("select rowhouse.set_mode('rowhouse.resources', 'enforce'), rowhouse.set_mode('rowhouse.resource_acl', 'enforce')")
+        .await
+        .unwrap();
+    let house = Rowhouse::connect(config_on(server, FURNISHED))
+        .await
+        .unwrap();
+    [found(&house, "alpha").await, found(&house, "beta").await]
+}
+
+/// Removes the folder when this process has gone, however it went: in memory it would stay until the machine stops.
+fn remove_after_us(folder: &Path) {
+    let wait_and_remove = r#"trap "" INT TERM HUP; cat; until rm -rf "$0"; do sleep 0.1; done"#;
+    let watcher = Command::new("sh")
+        .args(["-c", wait_and_remove])
+        .arg(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // It reads from us until the end of us closes what it reads.
+    std::mem::forget(watcher);
 }

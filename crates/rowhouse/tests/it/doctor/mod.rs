@@ -324,6 +324,7 @@ async fn untouched(base: Base) -> &'static Vec<Finding> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: make test.long"]
 async fn each_rule_finds_its_hole_and_is_silent_without_it() {
     let complaints: Vec<String> = futures_util::stream::iter(all())
         .map(judge)

@@ -12,6 +12,7 @@ use crate::world::{cluster, connect};
 const TABLES: usize = 1_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: make test.long"]
 async fn one_hole_among_a_thousand_tables_is_found() {
     let tables = std::env::var("ROWHOUSE_TABLES").map_or(TABLES, |count| count.parse().unwrap());
     let place = Place::new(Base::Shop).await;

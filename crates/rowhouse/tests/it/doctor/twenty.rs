@@ -113,6 +113,7 @@ const TWENTY: &[(&str, &str, Result<&str, &str>)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: make test.long"]
 async fn of_twenty_changes_to_our_schema_doctor_sees_those_that_the_page_says() {
     let mut lines = String::new();
     for (what, sql, sees) in TWENTY {

@@ -190,6 +190,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn each_piece_that_is_missing_is_a_leak() {
     let missed: Vec<String> = stream::iter(SEEN)
         .map(async |(mutation, expected)| {
@@ -217,6 +218,7 @@ async fn each_piece_that_is_missing_is_a_leak() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn what_it_cannot_see_it_calls_held() {
     let world = world().await;
     let tables = || vec!["notes".to_owned(), "rowhouse.tenant_members".to_owned()];
@@ -285,6 +287,7 @@ async fn a_partition_that_lacks_the_wall_is_a_leak() {
 
 /// Roles belong to the whole server, so this login is the test's own.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_login_that_may_become_what_no_policy_binds_is_a_leak() {
     let world = world().await;
     let superuser = world.superuser().await;
