@@ -144,6 +144,7 @@ impl Caller {
 pub struct Person {
     house: Rowhouse,
     context: Context,
+    witness: Witness,
 }
 
 impl Person {
@@ -161,7 +162,10 @@ impl Person {
         };
         let to = named.unwrap_or_else(|| Uuid::nil().into());
         match sessions::switch(&self.house, &self.context, to).await {
-            Err(Error::NotFound(_)) => Err(Problem::no_such_tenant()),
+            Err(Error::NotFound(_)) => {
+                self.witness.strays();
+                Err(Problem::no_such_tenant())
+            }
             other => Ok(other?),
         }
     }
@@ -260,7 +264,7 @@ where
             let caller = Caller::holding(token, &house, RequestId::of(parts)).await?;
             return Err(match caller.verify().await {
                 Ok(()) | Err(Error::TenantNotActive) => {
-                    Witness::saw(parts, Known::Caller(caller));
+                    Witness::of(parts).saw(Known::Caller(caller));
                     Problem::operators_only()
                 }
                 Err(refused) => refused.into(),
@@ -275,7 +279,7 @@ where
             house,
             operator: operator.with_request_id(request.0),
         };
-        Witness::saw(parts, Known::Operator(operator.clone()));
+        Witness::of(parts).saw(Known::Operator(operator.clone()));
         Ok(operator)
     }
 }
@@ -296,11 +300,11 @@ where
         if !caller.is_known().await? {
             caller.verify().await?;
         }
-        Witness::saw(parts, Known::Caller(caller.clone()));
+        Witness::of(parts).saw(Known::Caller(caller.clone()));
         if let Some(tenant) = tenant_of(parts, state).await?
             && !caller.is_at_home_in(&tenant).await?
         {
-            Witness::strays(parts);
+            Witness::of(parts).strays();
             return Err(Problem::no_such_tenant());
         }
         Ok(caller)
@@ -344,7 +348,7 @@ where
             let house = Rowhouse::from_ref(state);
             let caller = Caller::holding(token, &house, RequestId::of(parts)).await?;
             caller.verify().await?;
-            Witness::saw(parts, Known::Caller(caller));
+            Witness::of(parts).saw(Known::Caller(caller));
             return Err(Error::NotPermitted("only a session may do this".into()).into());
         }
         let house = Rowhouse::from_ref(state);
@@ -356,7 +360,12 @@ where
             request,
             credential: Credential::Known(context.clone()),
         };
-        Witness::saw(parts, Known::Caller(caller));
-        Ok(Self { house, context })
+        let witness = Witness::of(parts);
+        witness.saw(Known::Caller(caller));
+        Ok(Self {
+            house,
+            context,
+            witness,
+        })
     }
 }

@@ -58,18 +58,19 @@ pub enum Known {
 }
 
 impl Witness {
+    /// That of this request.
+    pub fn of(parts: &Parts) -> Self {
+        parts.extensions.get().cloned().unwrap_or_default()
+    }
+
     /// The caller of this request is known.
-    pub fn saw(parts: &Parts, known: Known) {
-        if let Some(Self(seen)) = parts.extensions.get() {
-            seen.known.get_or_init(|| known);
-        }
+    pub fn saw(&self, known: Known) {
+        self.0.known.get_or_init(|| known);
     }
 
     /// He named another tenant, and hears that there is none.
-    pub fn strays(parts: &Parts) {
-        if let Some(Self(seen)) = parts.extensions.get() {
-            seen.strays.store(true, Ordering::Relaxed);
-        }
+    pub fn strays(&self) {
+        self.0.strays.store(true, Ordering::Relaxed);
     }
 }
 

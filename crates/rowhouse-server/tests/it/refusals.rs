@@ -77,6 +77,20 @@ fn who_asks_for_another_tenant_is_told_in_his_own_trail_only() {
 }
 
 #[test]
+fn who_asks_for_a_session_where_he_does_not_belong_is_told_in_his_own_trail_only() {
+    let (home, other) = (Tenant::founded(), Tenant::founded());
+    let session = home.session(home.user(Role::Member));
+    call("POST", &home.path("/sessions")).by(&session).gets(201);
+    assert_eq!(codes(&home), Vec::<String>::new());
+    call("POST", &other.path("/sessions"))
+        .by(&session)
+        .refused(404, "not-found");
+    assert_eq!(codes(&home), ["not-found"]);
+    assert_eq!(codes(&other), Vec::<String>::new());
+    assert!(!told(&home)[0].to_string().contains(&other.slug));
+}
+
+#[test]
 fn an_operator_who_asks_for_content_is_told_in_both_trails() {
     let home = Tenant::founded();
     get(&home.path("/resources"))
