@@ -539,6 +539,9 @@ table rowhouse.resource_acl  -- owner rowhouse_owner, row security, forced
       check rowhouse.may_share(resource_id)
   policy changing permissive for update to rowhouse_app
       using rowhouse.may_share(resource_id)
+  policy going permissive for all to rowhouse_definer
+      using true
+      check false
   policy reading permissive for select to rowhouse_app
       using true
   policy removing permissive for delete to rowhouse_app
@@ -553,8 +556,10 @@ table rowhouse.resource_acl  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to rowhouse_enforced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger given -> rowhouse_private.entry_given
   trigger touch -> rowhouse_private.touch
   grant delete, insert, select, update (access) to rowhouse_app
+  grant delete, select (tenant_id, principal_id) to rowhouse_definer
 
 table rowhouse.resources  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -1761,6 +1766,29 @@ begin
   return rowhouse_private.open(live.tenant_id, live.user_id, packed);
 end
 
+function rowhouse_private.entry_given() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  perform from rowhouse.principals p
+  where p.tenant_id = new.tenant_id and p.id = new.principal_id and p.deleted_at is null
+  for share;
+  if not found then
+    raise exception 'nobody who is there has this id' using errcode = '23503',
+      schema = 'rowhouse', table = 'resource_acl', constraint = 'resource_acl_principal';
+  end if;
+  perform from rowhouse_private.liveness l
+  where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
+    and l.credential_id = coalesce(nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid, l.credential_id)
+    and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
+    and l.role = rowhouse.caller_role()
+    and rowhouse.caller_principals() <@ l.principals
+    and (l.role = any ('{owner,admin}') or rowhouse.caller_administers() <@ l.administers)
+  for share;
+  if not found then
+    raise exception 'the caller is not what he was when he entered' using errcode = 'RH005';
+  end if;
+  return new;
+end
+
 function rowhouse_private.invitation_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
   perform rowhouse_private.one_at_a_time(new.tenant_id);
@@ -1888,6 +1916,7 @@ function rowhouse_private.member_went() returns trigger  -- plpgsql, volatile, s
 begin
   if tg_op = 'DELETE' then
     perform rowhouse_private.end_sessions(old.tenant_id, old.user_id);
+    delete from rowhouse.resource_acl a where a.tenant_id = old.tenant_id and a.principal_id = old.user_id;
   end if;
   update rowhouse.invitations i
   set revoked_at = clock_timestamp()
@@ -2044,7 +2073,8 @@ begin
   if member_role = any ('{owner,admin,key,job,system}') then
     in_projects := array(
       select p.id from rowhouse.projects p
-      where p.tenant_id = in_tenant and p.deleted_at is null
+      where p.tenant_id = in_tenant
+        and (p.deleted_at is null or member_role = 'job') -- what lies in one is copied, and erased, with the tenant
         and (only_projects is null or only_projects ? p.id::text)
       order by p.id);
   elsif live.kind = 'user' then

@@ -289,7 +289,8 @@ begin
   if member_role = any ('{owner,admin,key,job,system}') then
     in_projects := array(
       select p.id from rowhouse.projects p
-      where p.tenant_id = in_tenant and p.deleted_at is null
+      where p.tenant_id = in_tenant
+        and (p.deleted_at is null or member_role = 'job') -- what lies in one is copied, and erased, with the tenant
         and (only_projects is null or only_projects ? p.id::text)
       order by p.id);
   elsif live.kind = 'user' then

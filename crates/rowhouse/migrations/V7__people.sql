@@ -211,12 +211,42 @@ as $$
 begin
   if tg_op = 'DELETE' then
     perform rowhouse_private.end_sessions(old.tenant_id, old.user_id);
+    delete from rowhouse.resource_acl a where a.tenant_id = old.tenant_id and a.principal_id = old.user_id;
   end if;
   update rowhouse.invitations i
   set revoked_at = clock_timestamp()
   where i.tenant_id = old.tenant_id and i.invited_by = old.user_id and i.accepted_at is null and i.revoked_at is null
     and (tg_op = 'DELETE' or new.role <> all ('{owner,admin}') or new.role = 'admin' and i.role = 'owner');
   return null;
+end
+$$;
+
+-- An entry is for somebody who is there: of two transactions that give him one and remove him, the second sees the first. And
+-- it is given by somebody who still is what he was when he entered; who was removed or demoted since leaves no friend behind.
+create function rowhouse_private.entry_given() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform from rowhouse.principals p
+  where p.tenant_id = new.tenant_id and p.id = new.principal_id and p.deleted_at is null
+  for share;
+  if not found then
+    raise exception 'nobody who is there has this id' using errcode = '23503',
+      schema = 'rowhouse', table = 'resource_acl', constraint = 'resource_acl_principal';
+  end if;
+  perform from rowhouse_private.liveness l
+  where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
+    and l.credential_id = coalesce(nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid, l.credential_id)
+    and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
+    and l.role = rowhouse.caller_role()
+    and rowhouse.caller_principals() <@ l.principals
+    and (l.role = any ('{owner,admin}') or rowhouse.caller_administers() <@ l.administers)
+  for share;
+  if not found then
+    raise exception 'the caller is not what he was when he entered' using errcode = 'RH005';
+  end if;
+  return new;
 end
 $$;
 
@@ -440,7 +470,8 @@ grant execute on function rowhouse.invite, rowhouse.end_session, rowhouse.people
 grant execute on function rowhouse.leave to rowhouse_app;
 grant execute on function rowhouse.add_member, rowhouse.open_session, rowhouse.accept_invitation, rowhouse.memberships
 to rowhouse_platform;
-grant execute on function rowhouse_private.workspace_changed, rowhouse_private.invitation_changed, rowhouse_private.member_went to rowhouse_owner;
+grant execute on function rowhouse_private.workspace_changed, rowhouse_private.invitation_changed, rowhouse_private.member_went,
+  rowhouse_private.entry_given to rowhouse_owner;
 
 set local role rowhouse_owner;
 
@@ -450,6 +481,14 @@ create trigger workspace_changed after update of deleted_at on rowhouse.workspac
 for each row execute function rowhouse_private.workspace_changed();
 create trigger member_went after delete or update of role on rowhouse.tenant_members
 for each row execute function rowhouse_private.member_went();
+create trigger given before insert or update on rowhouse.resource_acl
+for each row when (row_security_active('rowhouse.resource_acl'::regclass))
+execute function rowhouse_private.entry_given();
+
+-- What was given to a member goes with him, whoever removes him.
+create policy going on rowhouse.resource_acl for all to rowhouse_definer using (true) with check (false);
+grant select (tenant_id, principal_id), delete on rowhouse.resource_acl to rowhouse_definer;
+select rowhouse.set_mode('rowhouse.resource_acl', 'shadow'); -- which notes that there is one more
 
 reset role;
 revoke create on schema rowhouse, rowhouse_private from rowhouse_definer;

@@ -796,6 +796,35 @@ const LIVENESS: &[Mutation] = &[
 
 const INSIDE: &[Mutation] = &[
     (
+        "inside: who went is given something",
+        "select pg_temp.edit('rowhouse_private.entry_given', 'p.deleted_at is null', 'true')",
+        "an_entry_goes_with_whom_it_was_given_to",
+    ),
+    (
+        "inside: what somebody was given waits for him to come back",
+        "select pg_temp.edit('rowhouse_private.member_went', 'delete from rowhouse.resource_acl a where', 'delete from rowhouse.resource_acl a where false and')",
+        "an_entry_goes_with_whom_it_was_given_to",
+    ),
+    (
+        "inside: who was removed or demoted goes on sharing",
+        "select pg_temp.edit('rowhouse_private.entry_given', 'for share;
+  if not found then
+    raise exception ''the caller', 'for share;
+  if false then
+    raise exception ''the caller')",
+        "a_removed_manager_leaves_nothing_behind",
+    ),
+    (
+        "inside: who was demoted goes on sharing",
+        "select pg_temp.edit('rowhouse_private.entry_given', 'l.role = rowhouse.caller_role()', 'true'), pg_temp.edit('rowhouse_private.entry_given', '(l.role = any', '(true or l.role = any')",
+        "a_removed_manager_leaves_nothing_behind",
+    ),
+    (
+        "inside: a deleted project takes what lies in it out of every copy",
+        "select pg_temp.edit('rowhouse_private.refresh', 'or member_role = ''job''', '')",
+        "what_lies_in_a_deleted_project_is_copied_with_the_tenant",
+    ),
+    (
         "inside: projects are no floor",
         "drop policy project_floor on rowhouse.resources",
         "a_project_is_a_floor_inside_the_tenant",

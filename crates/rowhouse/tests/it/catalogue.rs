@@ -71,6 +71,7 @@ const DEFINERS: &[&str] = &[
     "rowhouse.service_principal(uuid,text)", // reads the liveness rows
     "rowhouse.take_mail(double precision)", // reads the outbox, as nobody else may
     "rowhouse.writable_tenant()",   // calls bound_tenant under a path of its own
+    "rowhouse_private.entry_given()", // reads the caller's liveness row
     "rowhouse_private.invitation_changed()",
     "rowhouse_private.key_changed()",
     "rowhouse_private.mail_queued()", // tells the registry that there is something to do
@@ -108,6 +109,7 @@ const TRIGGERS: &[&str] = &[
     "rowhouse.projects|projects_added",
     "rowhouse.projects|projects_changed",
     "rowhouse.provisioning_runs|provisioning_started",
+    "rowhouse.resource_acl|given",
     "rowhouse.resources|deployments_stopped",
     "rowhouse.resources|shared",
     "rowhouse.team_members|team_members_changed",
@@ -457,12 +459,12 @@ pub async fn no_right_goes_beyond_rows(world: &World) {
         (
             "rowhouse_definer",
             "delete",
-            "tenants,users,locator,audit_log,resources,resource_acl,api_keys",
+            "tenants,users,locator,audit_log,resources,api_keys",
         ),
         (
             "rowhouse_definer",
             "select",
-            "resources,resource_acl,operator_tokens,platform_audit",
+            "resources,operator_tokens,platform_audit",
         ),
     ] {
         let has = if right == "delete" {
@@ -476,6 +478,15 @@ pub async fn no_right_goes_beyond_rows(world: &World) {
         )
         .await;
     }
+    // Whose entries go with him is all that our own functions see of an access list: not what to, nor how far.
+    let entries = "select format('%s %s', a.privilege_type, t.attname) from pg_attribute t, aclexplode(t.attacl) a
+         where t.attrelid = 'rowhouse.resource_acl'::regclass and a.grantee = 'rowhouse_definer'::regrole
+         union all select a.privilege_type from pg_class c, aclexplode(c.relacl) a
+         where c.oid = 'rowhouse.resource_acl'::regclass and a.grantee = 'rowhouse_definer'::regrole";
+    assert_eq!(
+        ask(world, entries).await,
+        set(&["DELETE", "SELECT principal_id", "SELECT tenant_id"])
+    );
     none(world, "select defaclrole::regrole, a.grantee from pg_default_acl, aclexplode(defaclacl) a where a.grantee = 0 or a.grantee::regrole::text like 'rowhouse\\_%' and a.grantee <> defaclrole").await;
 }
 

@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::attacks::{
-    MINE, allowed, checks, config_of, enter, is_refused, notes_through, refused, sees,
+    MINE, MY_RESOURCE, allowed, checks, config_of, enter, is_refused, notes_through, refused, sees,
 };
 use crate::world::World;
 
@@ -1179,6 +1179,10 @@ pub async fn a_removed_manager_leaves_nothing_behind(world: &World) {
         "update rowhouse.tenant_members set role = 'admin' where user_id = '{}'",
         m.viewer.uuid()
     );
+    let share = format!(
+        "insert into rowhouse.resource_acl (resource_id, principal_id, access) values ('{MY_RESOURCE}', '{}', 'admin')",
+        m.viewer.uuid()
+    );
     for end in [
         "update rowhouse.tenant_members set role = 'member' where user_id =",
         "delete from rowhouse.tenant_members where user_id =",
@@ -1207,6 +1211,7 @@ pub async fn a_removed_manager_leaves_nothing_behind(world: &World) {
             for attempt in [
                 &plant,
                 &befriend,
+                &share,
                 "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'mine')",
                 "insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'mine')",
             ] {
@@ -1228,6 +1233,7 @@ pub async fn a_removed_manager_leaves_nothing_behind(world: &World) {
     enter(&admin, world, &Context::user(world.alpha.id, m.admin)).await;
     allowed(&admin, &plant).await;
     allowed(&admin, &befriend).await;
+    allowed(&admin, &share).await;
 }
 
 /// Not himself either, nor from a transaction that he had open as an owner.
