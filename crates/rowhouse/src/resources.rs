@@ -332,6 +332,8 @@ fn each_way_of_seeing(page: &str) -> String {
               where tenant_id = $1 and principal_id = any ((select rowhouse.caller_principals())::uuid[])) acl
             join rowhouse.resources on id = acl.resource_id
             where {page})
+           union all
+           (select {COLUMNS} from rowhouse.resources where (select rowhouse.caller_role()) = 'job' and {page})
          ) seen
          order by updated_at desc, id desc"
     )

@@ -1,8 +1,12 @@
 //! Plans: the wall is an index condition, never a filter over other tenants' rows; parallel plans survive it.
 
-use rowhouse::Context;
-use rowhouse::members::Role;
+use rowhouse::ids::{TenantId, UserId};
+use rowhouse::members::{self, Role};
+use rowhouse::resources::{self, Filter};
+use rowhouse::tenants::{self, NewTenant};
+use rowhouse::{Context, users};
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use crate::people::member;
 use crate::world::World;
@@ -24,12 +28,9 @@ async fn crowded() -> World {
     let mut platform = world.house.begin_platform().await.unwrap();
     for number in 0..20 {
         let slug = format!("other-{number}");
-        rowhouse::tenants::create(
-            &mut platform,
-            rowhouse::tenants::NewTenant::organization(&slug, &slug),
-        )
-        .await
-        .unwrap();
+        tenants::create(&mut platform, NewTenant::organization(&slug, &slug))
+            .await
+            .unwrap();
     }
     platform.commit().await.unwrap();
     for number in 0..20 {
@@ -92,6 +93,110 @@ async fn the_tenant_is_an_index_condition_and_never_a_filter() {
             "{plan}"
         );
         assert!(!filters_by_tenant(&plan), "{plan}");
+    }
+}
+
+/// A tenant of which its owner sees all but two rows, Ann five, and Bob nothing.
+struct Crowd {
+    id: TenantId,
+    callers: [(UserId, usize); 3],
+}
+
+async fn crowd(world: &World, slug: &str, rows: i32) -> Crowd {
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let mut people = Vec::new();
+    for name in ["owner", "ann", "bob"] {
+        let user = users::create(&mut tx, &format!("{name}@{slug}.example"), name).await;
+        people.push(user.unwrap().id);
+    }
+    let [owner, ann, bob] = people[..] else {
+        unreachable!()
+    };
+    let tenant = tenants::create(&mut tx, NewTenant::organization(slug, slug).owned_by(owner));
+    let id = tenant.await.unwrap().id;
+    for user in [ann, bob] {
+        members::add(&mut tx, &Context::user(id, owner), user, Role::Member)
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+    // Half is a project's, half is the owner's own; Ann made two, and may read three.
+    let project = Uuid::new_v4();
+    let mut tx = world.house.begin(&Context::user(id, owner)).await.unwrap();
+    let make = "insert into rowhouse.projects (id, name) values ($1, 'p')";
+    tx.execute(make, &[&project]).await.unwrap();
+    tx.commit().await.unwrap();
+    let fill = "with made as (
+            insert into rowhouse.resources (tenant_id, id, type, title, workspace_id, project_id, visibility, owner_id, updated_at)
+            select $1, gen_random_uuid(), 'tag', 'number ' || n, w.id, case when n % 2 = 0 then $5::uuid end,
+              case when n % 2 = 0 then 'project' else 'private' end, case when n in (1, 3) then $3::uuid else $2::uuid end,
+              now() - n * interval '1 s'
+            from rowhouse.workspaces w, generate_series(1, $4::int) n
+            where w.tenant_id = $1
+            returning id, title
+        )
+        insert into rowhouse.resource_acl (tenant_id, resource_id, principal_id, access)
+        select $1, id, $3::uuid, 'read' from made where title in ('number 5', 'number 7', 'number 9')";
+    world
+        .superuser()
+        .await
+        .execute(fill, &[&id, &owner, &ann, &rows, &project])
+        .await
+        .unwrap();
+    let rows = usize::try_from(rows).unwrap();
+    Crowd {
+        id,
+        callers: [(owner, rows - 2), (ann, 5), (bob, 0)],
+    }
+}
+
+/// The statement that the library sends, under its real callers: each way of seeing goes by an index of its own, of the
+/// smallest, the median and the largest tenant.
+#[tokio::test]
+async fn a_list_reads_what_its_caller_may_see_and_no_more() {
+    let world = crowded().await;
+    let mut crowds = Vec::new();
+    for (slug, rows) in [("smallest", 10), ("median", 1000), ("largest", 10_000)] {
+        crowds.push(crowd(&world, slug, rows).await);
+    }
+    let superuser = world.superuser().await;
+    superuser
+        .batch_execute(
+            "insert into rowhouse.resource_acl (tenant_id, resource_id, principal_id, access)
+             select tenant_id, id, tenant_id, 'read' from rowhouse.resources where visibility = 'tenant';
+             analyze rowhouse.resources, rowhouse.resource_acl",
+        )
+        .await
+        .unwrap();
+    for Crowd { id, callers } in crowds {
+        for (user, sees) in callers {
+            let context = Context::user(id, user);
+            let mut tx = world.house.begin(&context).await.unwrap();
+            let page = resources::list(&mut tx, &Filter::default(), 50).await;
+            assert_eq!(page.unwrap().len(), sees.min(50));
+            let sent = "select query from pg_stat_activity
+                where datname = current_database() and query like '%rowhouse.caller_audiences()%' and pid <> pg_backend_pid()
+                  and state = 'idle in transaction'";
+            let sent: String = superuser.query_one(sent, &[]).await.unwrap().get(0);
+            let plan: Vec<String> = tx
+                .query(&format!("explain (costs off) {sent}"), &[&id])
+                .await
+                .unwrap()
+                .iter()
+                .map(|row| row.get(0))
+                .collect();
+            tx.rollback().await;
+            let plan = plan.join("\n");
+            assert!(!plan.contains("Seq Scan"), "{plan}");
+            assert!(!filters_by_tenant(&plan), "{plan}");
+            for index in [
+                "resources_by_audience",
+                "resources_by_owner",
+                "resource_acl_by_principal",
+            ] {
+                assert!(plan.contains(index), "{index}\n{plan}");
+            }
+        }
     }
 }
 

@@ -220,6 +220,7 @@ async fn start_cluster() -> Cluster {
         ("jit", "off"),
         ("max_connections", "300"),
         ("shared_buffers", "64MB"),
+        ("track_activity_query_size", "16kB"), // tests read what the library has asked
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .to_vec();
