@@ -42,6 +42,7 @@ table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
   id uuid not null
   actor_id uuid not null default rowhouse.current_principal()
+  on_behalf_of uuid
   action text not null
   object_id uuid
   workspace_id uuid
@@ -71,7 +72,7 @@ table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
       check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true))
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_app
   grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select, update (seal) to rowhouse_definer
-  grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_platform
+  grant insert (tenant_id, id, on_behalf_of, action, object_id, workspace_id, project_id, resource_id, request_id, detail), select to rowhouse_platform
 
 table rowhouse.audit_seals  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()

@@ -5,6 +5,7 @@
 //! each minute; what goes beyond is counted, and told by his next row.
 
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use lru::LruCache;
 use rowhouse::audit::{self, Event};
-use rowhouse::ids::ResourceId;
+use rowhouse::ids::{ProjectId, ResourceId, WorkspaceId};
 use rowhouse::{Error, TenantTx, tenants};
 use serde_json::{Value, json};
 
@@ -165,15 +166,26 @@ impl Tried {
         all.find(|(of, _)| *of == name).map(|(_, value)| value)
     }
 
+    fn id<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.named(name)?.parse().ok()
+    }
+
     fn event(&self, mut detail: Value) -> Event {
         detail["method"] = self.method.as_str().into();
         detail["path"] = self.path.as_ref().map(MatchedPath::as_str).into();
         let event = Event::new(REFUSED, None).with_detail(detail);
         // What he names in another tenant's place is not this tenant's, and stands nowhere in its trail.
-        let resource: Option<ResourceId> = self.named("resource").and_then(|id| id.parse().ok());
-        match resource {
-            Some(resource) if !self.strays() => event.on_resource(resource),
-            _ => event,
+        if self.strays() {
+            return event;
+        }
+        let event = event.on_project(self.id::<ProjectId>("project"));
+        let event = match self.id::<WorkspaceId>("workspace") {
+            Some(workspace) => event.on_workspace(workspace),
+            None => event,
+        };
+        match self.id::<ResourceId>("resource") {
+            Some(resource) => event.on_resource(resource),
+            None => event,
         }
     }
 }

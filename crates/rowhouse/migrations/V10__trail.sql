@@ -32,8 +32,8 @@ create function rowhouse.audit_digest(entry rowhouse.audit_log) returns bytea
 language sql stable parallel safe
 return sha256(convert_to(
   jsonb_build_array(
-    entry.tenant_id, entry.id, entry.actor_id, entry.action, entry.object_id, entry.workspace_id, entry.project_id,
-    entry.resource_id, entry.request_id, entry.detail,
+    entry.tenant_id, entry.id, entry.actor_id, entry.on_behalf_of, entry.action, entry.object_id, entry.workspace_id,
+    entry.project_id, entry.resource_id, entry.request_id, entry.detail,
     to_char(entry.created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'))::text,
   'UTF8'));
 

@@ -117,6 +117,7 @@ create table rowhouse.audit_log (
   tenant_id uuid not null default rowhouse.default_tenant() constraint audit_log_tenant references rowhouse.tenants (id),
   id uuid not null,
   actor_id uuid not null default rowhouse.current_principal(),
+  on_behalf_of uuid, -- the operator's token, where the platform acts for one
   action text not null constraint audit_log_action_is_short check (octet_length(action) <= 100),
   object_id uuid,
   workspace_id uuid,
@@ -172,6 +173,7 @@ grant insert, update (name, permissions, scopes, expires_at, revoked_at) on rowh
 to rowhouse_app, rowhouse_platform;
 grant insert (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail)
 on rowhouse.audit_log to rowhouse_app, rowhouse_platform, rowhouse_definer;
+grant insert (on_behalf_of) on rowhouse.audit_log to rowhouse_platform;
 grant insert, update on rowhouse.principals to rowhouse_definer;
 grant insert on rowhouse.workspaces to rowhouse_definer;
 grant insert, delete on rowhouse.tenant_members to rowhouse_definer;

@@ -11,8 +11,10 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::ids::{self, AuditId, PrincipalId, ProjectId, ResourceId, TenantId, WorkspaceId};
-use crate::select::{LONGEST_PAGE, Select};
+use crate::ids::{
+    self, AuditId, OperatorTokenId, PrincipalId, ProjectId, ResourceId, TenantId, WorkspaceId,
+};
+use crate::select::{LONGEST_PAGE, Param, Select};
 use crate::tenants;
 use crate::tx::{Rowhouse, TenantTx, Transaction};
 
@@ -85,6 +87,8 @@ pub struct Entry {
     pub id: AuditId,
     /// Who acted.
     pub actor_id: PrincipalId,
+    /// For whom: the token of the operator, where the platform acted for one.
+    pub on_behalf_of: Option<OperatorTokenId>,
     /// `noun.verb`.
     pub action: String,
     /// What it was done to.
@@ -109,27 +113,40 @@ pub struct Entry {
 pub async fn record(tx: &mut TenantTx, mut event: Event) -> Result<()> {
     let tenant = tx.tenant_id();
     let request_id = tx.request_id().map(str::to_owned);
+    let on_behalf_of = tx.operator().and_then(|operator| operator.id);
     if let Some(operator) = tx.operator().cloned() {
         act(tx, event.action, Some(tenant), &event.detail).await?;
         if let Some(detail) = event.detail.as_object_mut() {
             detail.insert("operator".into(), operator.name.into());
         }
     }
+    let id = AuditId::new();
+    let mut values: Vec<Param<'_>> = vec![
+        &tenant,
+        &id,
+        &event.action,
+        &event.object,
+        &event.workspace,
+        &event.project,
+        &event.resource,
+        &request_id,
+        &event.detail,
+    ];
+    // Nobody but the platform has a right to this column.
+    let (column, value) = match &on_behalf_of {
+        Some(operator) => {
+            values.push(operator);
+            (", on_behalf_of", ", $10")
+        }
+        None => ("", ""),
+    };
     tx.execute(
-        "insert into rowhouse.audit_log
-           (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        &[
-            &tenant,
-            &AuditId::new(),
-            &event.action,
-            &event.object,
-            &event.workspace,
-            &event.project,
-            &event.resource,
-            &request_id,
-            &event.detail,
-        ],
+        &format!(
+            "insert into rowhouse.audit_log
+               (tenant_id, id, action, object_id, workspace_id, project_id, resource_id, request_id, detail{column})
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9{value})"
+        ),
+        &values,
     )
     .await?;
     Ok(())
@@ -312,6 +329,8 @@ pub struct Filter {
     pub actor: Option<PrincipalId>,
     /// Only what was done in this workspace.
     pub workspace: Option<WorkspaceId>,
+    /// Only what was done in this project.
+    pub project: Option<ProjectId>,
     /// Only what was done to this resource.
     pub resource: Option<ResourceId>,
     /// Behind this one: `created_at` and id of the last row of the page before.
@@ -321,7 +340,7 @@ pub struct Filter {
 /// A page of the trail as far as the caller reads it, the newest first, at most `limit` (1 to 200).
 pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<Entry>> {
     let mut page = Select::new(
-        "select id, actor_id, action, object_id, workspace_id, project_id, resource_id, request_id, detail, created_at
+        "select id, actor_id, on_behalf_of, action, object_id, workspace_id, project_id, resource_id, request_id, detail, created_at
          from rowhouse.audit_log
          where true",
     );
@@ -330,6 +349,7 @@ pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<
     page.and_if("action = ?", filter.action.as_ref());
     page.and_if("actor_id = ?", filter.actor.as_ref());
     page.and_if("workspace_id = ?", filter.workspace.as_ref());
+    page.and_if("project_id = ?", filter.project.as_ref());
     page.and_if("resource_id = ?", filter.resource.as_ref());
     let rows = page
         .newest_first(
@@ -350,6 +370,7 @@ impl From<&Row> for Entry {
         Self {
             id: row.get("id"),
             actor_id: row.get("actor_id"),
+            on_behalf_of: row.get("on_behalf_of"),
             object_id: object.map(|id| ids::of_noun(noun, id)),
             action,
             workspace_id: row.get("workspace_id"),

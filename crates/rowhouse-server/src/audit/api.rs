@@ -2,7 +2,7 @@
 
 use axum::Json;
 use rowhouse::audit::{self, Entry, Filter};
-use rowhouse::ids::{PrincipalId, ResourceId, WorkspaceId};
+use rowhouse::ids::{PrincipalId, ProjectId, ResourceId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
@@ -26,6 +26,9 @@ pub struct List {
     /// Only what was done in this workspace.
     #[param(inline)]
     workspace: Option<WorkspaceId>,
+    /// Only what was done in this project.
+    #[param(inline)]
+    project: Option<ProjectId>,
     /// Only what was done to this resource.
     #[param(inline)]
     resource: Option<ResourceId>,
@@ -63,6 +66,7 @@ pub async fn list(
         action: query.action,
         actor: query.actor,
         workspace: query.workspace,
+        project: query.project,
         resource: query.resource,
         after: page.after(),
     };

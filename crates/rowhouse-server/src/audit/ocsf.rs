@@ -40,6 +40,7 @@ pub fn event(tenant: TenantId, entry: &Entry) -> Value {
         "actor": { "user": { "uid": entry.actor_id } },
         "entity": { "type": noun, "uid": entry.object_id },
         "unmapped": {
+            "on_behalf_of": entry.on_behalf_of,
             "workspace_id": entry.workspace_id,
             "project_id": entry.project_id,
             "resource_id": entry.resource_id,

@@ -47,6 +47,12 @@ fn who_may_not_is_told_with_what_he_tried() {
             "code": "read-only", "method": "DELETE", "path": "/api/v1/tenants/{tenant}/resources/{resource}"
         })
     );
+    let project = post(&home.path("/projects"), &json!({ "name": "Alpine" }));
+    let project = text(&project.by(operator()).gets(201).json()["id"]);
+    call("DELETE", &home.path(&format!("/projects/{project}")))
+        .by(&reader)
+        .refused(403, "read-only");
+    assert_eq!(told(&home)[1]["project_id"], project);
     // What is wrong with a request is no refusal of who sent it.
     post(&home.path("/resources"), &json!({ "type": "prompt" }))
         .by(&home.writer())
@@ -54,7 +60,7 @@ fn who_may_not_is_told_with_what_he_tried() {
     get(&home.path(&format!("/resources/{}", missing("res"))))
         .by(&reader)
         .refused(404, "not-found");
-    assert_eq!(told(&home).len(), 1);
+    assert_eq!(told(&home).len(), 2);
 }
 
 #[test]
@@ -100,6 +106,9 @@ fn an_operator_who_asks_for_content_is_told_in_both_trails() {
     let rows = told(&home);
     assert_eq!(rows.len(), 1, "{rows:?}");
     assert_eq!(rows[0]["detail"]["operator"], "rowhouse up");
+    let token = uuid(&text(&rows[0]["on_behalf_of"]));
+    let ours = "select count(*) from rowhouse.operator_tokens where name = 'rowhouse up' and id =";
+    assert_eq!(number(&format!("{ours} '{token}'")), 1);
     get("/api/v1/me")
         .by(operator())
         .header("x-request-id", "curious")

@@ -366,6 +366,7 @@ pub async fn b10_trails_and_copies_are_behind_the_wall(world: &World) {
         "update rowhouse.audit_log set action = 'x'",
         "delete from rowhouse.audit_log",
         "insert into rowhouse.audit_log (id, action, actor_id) values (gen_random_uuid(), 'x', gen_random_uuid())",
+        "insert into rowhouse.audit_log (id, action, on_behalf_of) values (gen_random_uuid(), 'x', gen_random_uuid())",
         "table rowhouse.locator",
         "table rowhouse.users",
         "table rowhouse.operator_tokens",
