@@ -212,15 +212,38 @@ pub struct Evaluations {
     #[serde(default, rename = "context")]
     #[schema(value_type = Option<Object>)]
     _context: Option<Value>,
-    /// At most 50.
-    #[schema(min_items = 1, max_items = 50)]
+    /// At most 50. Without any, what stands beside it is the one question, answered as by `evaluation`.
+    #[serde(default)]
+    #[schema(max_items = 50)]
     evaluations: Vec<Part>,
     #[serde(default)]
     options: Options,
 }
 
+impl Evaluations {
+    /// What a part leaves out is what stands beside it.
+    fn fill(&self, part: Part) -> Result<Evaluation, Problem> {
+        let missing = |field: &str| Problem::invalid(field, "must be given, here or for all");
+        Ok(Evaluation {
+            subject: part
+                .subject
+                .or_else(|| self.subject.clone())
+                .ok_or_else(|| missing("subject"))?,
+            action: part
+                .action
+                .or_else(|| self.action.clone())
+                .ok_or_else(|| missing("action"))?,
+            resource: part
+                .resource
+                .or_else(|| self.resource.clone())
+                .ok_or_else(|| missing("resource"))?,
+            _context: None,
+        })
+    }
+}
+
 /// One of several questions.
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Default, Deserialize, ToSchema)]
 #[schema(as = EvaluationPart)]
 pub struct Part {
     subject: Option<Subject>,
@@ -254,10 +277,17 @@ pub enum Semantic {
     PermitOnFirstPermit,
 }
 
-/// The answers, in the order of the questions.
+/// The answers, in the order of the questions; of one question that stood alone, its own.
 #[derive(Serialize, ToSchema)]
-pub struct Decisions {
-    evaluations: Vec<Decision>,
+#[serde(untagged)]
+pub enum Decisions {
+    /// Of several.
+    Several {
+        /// As they were asked.
+        evaluations: Vec<Decision>,
+    },
+    /// Of one.
+    One(Decision),
 }
 
 /// Decide several things at once, as `AuthZEN` asks for it.
@@ -276,31 +306,19 @@ pub async fn evaluations(
     caller: Caller,
     Body(asked): Body<Evaluations>,
 ) -> Result<Json<Decisions>, Problem> {
-    if !(1..=MOST_AT_ONCE).contains(&asked.evaluations.len()) {
+    if asked.evaluations.len() > MOST_AT_ONCE {
         return Err(Problem::invalid(
             "evaluations",
-            &format!("must be 1 to {MOST_AT_ONCE}"),
+            &format!("must be at most {MOST_AT_ONCE}"),
         ));
     }
+    if asked.evaluations.is_empty() {
+        let decision = asked.fill(Part::default())?.decide(&caller).await?;
+        return Ok(Json(Decisions::One(decision)));
+    }
     let mut evaluations = Vec::new();
-    for part in asked.evaluations {
-        let missing = |field: &str| Problem::invalid(field, "must be given, here or for all");
-        let question = Evaluation {
-            subject: part
-                .subject
-                .or_else(|| asked.subject.clone())
-                .ok_or_else(|| missing("subject"))?,
-            action: part
-                .action
-                .or_else(|| asked.action.clone())
-                .ok_or_else(|| missing("action"))?,
-            resource: part
-                .resource
-                .or_else(|| asked.resource.clone())
-                .ok_or_else(|| missing("resource"))?,
-            _context: None,
-        };
-        let decision = question.decide(&caller).await?;
+    for part in &asked.evaluations {
+        let decision = asked.fill(part.clone())?.decide(&caller).await?;
         let enough = match asked.options.evaluations_semantic {
             Semantic::ExecuteAll => false,
             Semantic::DenyOnFirstDeny => !decision.decision,
@@ -311,5 +329,5 @@ pub async fn evaluations(
             break;
         }
     }
-    Ok(Json(Decisions { evaluations }))
+    Ok(Json(Decisions::Several { evaluations }))
 }

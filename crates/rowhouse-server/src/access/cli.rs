@@ -3,13 +3,13 @@
 use clap::{Args, Subcommand};
 use rowhouse::access::{self, Action};
 use rowhouse::ids::{PrincipalId, ResourceId};
-use rowhouse::{Context, Result, keys};
+use rowhouse::{Context, Result, keys, sessions};
 
 use crate::config::Settings;
 use crate::connection::Target;
 use crate::output::Output;
 
-/// `rowhouse access --key tk_..`.
+/// `rowhouse access --key tk_..`, or `--session ses_..`.
 #[derive(Args)]
 pub struct Access {
     /// An API key of the tenant; better in the environment than on the command line
@@ -17,9 +17,18 @@ pub struct Access {
         long,
         env = "ROWHOUSE_KEY",
         hide_env_values = true,
-        value_name = "tk_.."
+        value_name = "tk_..",
+        required_unless_present = "session"
     )]
-    key: String,
+    key: Option<String>,
+    /// The session of a user, who may ask about himself, and as an owner or admin about everybody
+    #[arg(
+        long,
+        env = "ROWHOUSE_SESSION",
+        hide_env_values = true,
+        value_name = "ses_.."
+    )]
+    session: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -42,7 +51,10 @@ impl Access {
     /// Does it.
     pub async fn run(self, target: &Target, settings: &Settings, out: Output) -> Result<()> {
         let house = target.place(settings)?.house(settings).await?;
-        let context: Context = keys::authenticate(&house, &self.key).await?;
+        let context: Context = match (&self.session, &self.key) {
+            (Some(session), _) => sessions::authenticate(&house, session).await?,
+            (None, key) => keys::authenticate(&house, key.as_deref().unwrap_or_default()).await?,
+        };
         let Command::Explain {
             principal,
             action,

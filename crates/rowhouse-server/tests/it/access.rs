@@ -1,9 +1,11 @@
 //! Why somebody may do something, over HTTP: in our own words and in those of `AuthZEN`. That the answers are the database's is
 //! shown in the library's tests (rights.rs); here is who may ask, and how it is told.
 
+use rowhouse::members::Role;
 use serde_json::{Value, json};
 
 use crate::callers::{Tenant, call, post, text};
+use crate::world::shared;
 
 /// A private resource of a key; the key's secret and its id.
 fn scene() -> (Tenant, String, String, String) {
@@ -153,11 +155,60 @@ fn authzen_asks_one_thing_or_several() {
     let missing =
         json!({ "evaluations": [{ "action": { "name": "read" }, "subject": subject(&owner) }] });
     post(&path, &missing).by(&secret).invalid("resource");
+    // Without any, it is the one question that stands there.
+    let one =
+        json!({ "subject": subject(&owner), "action": { "name": "read" }, "resource": thing });
+    let alone = post(&home.path("/access/evaluation"), &one);
+    let alone = alone.by(&secret).gets(200).json();
+    assert_eq!(alone["decision"], true);
+    let mut with_none = one.clone();
+    with_none["evaluations"] = json!([]);
+    for body in [&one, &with_none] {
+        assert_eq!(post(&path, body).by(&secret).gets(200).json(), alone);
+    }
     post(&path, &json!({ "evaluations": [] }))
+        .by(&secret)
+        .invalid("subject");
+    let many = vec![json!({}); 51];
+    post(&path, &json!({ "evaluations": many }))
         .by(&secret)
         .invalid("evaluations");
     let robot = json!({ "subject": { "type": "robot", "id": owner }, "action": { "name": "read" }, "resource": thing });
     post(&home.path("/access/evaluation"), &robot)
         .by(&secret)
         .invalid("subject.type");
+}
+
+#[test]
+fn from_the_command_line_one_asks_as_a_key_or_as_a_person() {
+    let (home, resource, secret, owner) = scene();
+    let manager = home.session(home.user(Role::Owner));
+    let member = home.user(Role::Member).to_string();
+    let explain = |by: &[&str], principal: &str| {
+        let question = ["explain", principal, "read", &resource];
+        shared().run(&[&["access"], by, &question].concat())
+    };
+    let said = explain(&["--key", &secret], &owner);
+    assert!(said.stdout.contains("allowed\n  owner"), "{said:?}");
+    // A private resource that is not his he does not see, and hears nothing of, whomever he asks about.
+    let said = explain(&["--session", &manager], &member);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.stderr.contains("no such resource"), "{said:?}");
+    let mine = text(&home.resource("Everybody's")["id"]);
+    let said = shared().run(&[
+        "access",
+        "--session",
+        &manager,
+        "explain",
+        &member,
+        "read",
+        &mine,
+    ]);
+    assert!(said.stdout.contains("allowed"), "{said:?}");
+    assert_eq!(explain(&[], &owner).code, 2, "as nobody");
+    assert_ne!(
+        explain(&["--session", &secret], &owner).code,
+        0,
+        "a key is no session"
+    );
 }

@@ -239,6 +239,7 @@ pub fn rowhouse() -> Command {
     command
 }
 
+#[derive(Debug)]
 pub struct Ran {
     pub code: i32,
     pub stdout: String,
