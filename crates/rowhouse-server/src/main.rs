@@ -43,6 +43,7 @@ mod router;
 mod seed;
 mod sessions;
 mod sockets;
+mod surplus;
 mod teams;
 mod tenants;
 mod tour;

@@ -204,6 +204,8 @@ pub(crate) fn of_noun(noun: &str, id: Uuid) -> String {
         "keys" => KeyId(id).to_string(),
         "invitations" => InvitationId(id).to_string(),
         "sessions" => SessionId(id).to_string(),
+        "deployments" => DeploymentId(id).to_string(),
+        "personas" => PersonaMappingId(id).to_string(),
         "mails" => MailId(id).to_string(),
         _ => id.to_string(),
     }
