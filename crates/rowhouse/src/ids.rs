@@ -242,6 +242,27 @@ impl PrincipalId {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_an_action_was_done_to_is_shown_as_elsewhere() {
+        for (noun, prefix) in [
+            ("tenants", "ten_"),
+            ("members", "usr_"),
+            ("teams", "team_"),
+            ("workspaces", "wsp_"),
+            ("projects", "prj_"),
+            ("resources", "res_"),
+            ("deployments", "dep_"),
+            ("personas", "per_"),
+            ("keys", "key_"),
+            ("invitations", "inv_"),
+            ("sessions", "ses_"),
+            ("mails", "mail_"),
+        ] {
+            let shown = of_noun(noun, Uuid::nil());
+            assert!(shown.starts_with(prefix), "{noun}: {shown}");
+        }
+    }
+
     /// From the valid.yml of the TypeID specification.
     #[test]
     fn suffixes_are_those_of_the_specification() {
