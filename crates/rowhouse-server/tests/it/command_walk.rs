@@ -59,8 +59,8 @@ fn each_command_does_what_it_says_and_leaves_one_row() {
 
     let ends = "2099-01-01T00:00:00Z";
     let tenant = ["--tenant", slug];
-    let make = ["keys", "create", "ci", "--expires", ends];
-    let made = walk.changes(&[&make[..], &tenant].concat());
+    let new = ["keys", "create", "ci", "--expires", ends];
+    let made = walk.changes(&[&new[..], &tenant].concat());
     let old = text(&made["id"]);
     let shown = walk.shows(&[&["keys", "show", &old][..], &tenant].concat());
     assert_eq!(

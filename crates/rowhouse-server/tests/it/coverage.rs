@@ -542,9 +542,13 @@ impl Stage {
     /// Whoever may, with a parameter that there is not, and with the tag of a state that there is not.
     fn surplus(&mut self, operation: &Operation, subject: &[(&'static str, String)]) {
         let here = fill(operation.path, subject);
-        let ask = |path: &str| match operation.is_open() {
-            true => request(operation, path, subject),
-            false => request(operation, path, subject).by(&self.may(operation)),
+        let ask = |path: &str| {
+            let asked = request(operation, path, subject);
+            if operation.is_open() {
+                asked
+            } else {
+                asked.by(&self.may(operation))
+            }
         };
         let with_parameter = ask(&format!("{here}?surplus=1")).send();
         let with_tag = ask(&here).header("if-match", "\"1\"");
