@@ -11,7 +11,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use rowhouse::ids::TenantId;
 use rowhouse::keys::{self, NewKey, Permission};
-use rowhouse::resources::Resource;
+use rowhouse::resources::{COLUMNS, Resource};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -385,14 +385,13 @@ async fn list(
 async fn page(pool: &deadpool_postgres::Pool, tenant: TenantId) -> Result<Listing> {
     let client = pool.get().await?;
     let statement = client
-        .prepare_cached(
-            "select id, type, title, payload, visibility, workspace_id, team_id, project_id, owner_id,
-               created_at, updated_at, deleted_at
+        .prepare_cached(&format!(
+            "select {COLUMNS}
              from rowhouse.resources
              where tenant_id = $1 and deleted_at is null
              order by updated_at desc, id desc
-             limit 21",
-        )
+             limit 21"
+        ))
         .await?;
     let rows = client.query(&statement, &[&tenant]).await?;
     let mut items: Vec<Resource> = rows.iter().map(Resource::from).collect();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
@@ -23,7 +23,7 @@ use crate::mail::mailer::Mailer;
 use crate::metrics::Metrics;
 use crate::refusals::{self, Refusals};
 use crate::worker::Worker;
-use crate::{router, sockets};
+use crate::{router, sockets, surplus};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How many bytes the headers of a request may have.
@@ -81,6 +81,7 @@ fn service(house: Rowhouse, settings: &Settings, landing: Landing) -> Router {
     let metrics = Metrics::new();
     router::routes()
         .with_state(house)
+        .layer(middleware::from_fn(surplus::refuse))
         .layer(middleware::from_fn_with_state(
             Refusals::default(),
             refusals::note,
@@ -115,9 +116,12 @@ async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Re
     if headers > HEADER_LIMIT {
         return Problem::limit(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).into_response();
     }
-    let Ok(_place) = limits.places.try_acquire() else {
+    // Whoever runs the process asks these two whether to end it: being busy is no reason.
+    let is_asked_for_health = matches!(request.uri().path(), "/healthz" | "/readyz");
+    let place = limits.places.try_acquire();
+    if place.is_err() && !is_asked_for_health {
         return Problem::limit(StatusCode::SERVICE_UNAVAILABLE).into_response();
-    };
+    }
     match tokio::time::timeout(limits.timeout, next.run(request)).await {
         Ok(response) if response.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             Problem::limit(StatusCode::PAYLOAD_TOO_LARGE).into_response()
@@ -176,30 +180,34 @@ async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Nex
             "answered"
         );
         metrics.answered(met, response.status(), took);
-        let headers = response.headers_mut();
-        headers.insert(REQUEST_ID, id);
-        for (name, value) in [
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (header::X_FRAME_OPTIONS, "DENY"),
-            (header::REFERRER_POLICY, "no-referrer"),
-            (
-                header::CONTENT_SECURITY_POLICY,
-                "default-src 'none'; frame-ancestors 'none'",
-            ),
-            (header::CACHE_CONTROL, "private, no-store"),
-        ] {
-            headers
-                .entry(name)
-                .or_insert(HeaderValue::from_static(value));
-        }
+        dress(response.headers_mut(), id);
         response
     }
     .instrument(span)
     .await
 }
 
+/// The headers that every answer has.
+pub fn dress(headers: &mut HeaderMap, id: HeaderValue) {
+    headers.insert(REQUEST_ID, id);
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        (header::CACHE_CONTROL, "private, no-store"),
+    ] {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+}
+
 /// A request id says when and nothing of whom.
-fn new_request_id() -> HeaderValue {
+pub fn new_request_id() -> HeaderValue {
     let id = rowhouse::ids::AuditId::new().uuid().simple().to_string();
     HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("none"))
 }

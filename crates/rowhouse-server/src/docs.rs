@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::error::Problem;
+use crate::input::Path;
 use crate::openapi;
 
 /// The page loads its own scripts and styles, and its style sheets set styles in elements.
@@ -26,12 +28,19 @@ pub async fn page() -> Response {
     axum::response::Redirect::permanent("/docs/index.html").into_response()
 }
 
+/// Which file.
+#[derive(Deserialize, IntoParams)]
+pub struct FilePath {
+    /// Its name.
+    file: String,
+}
+
 /// A file of that page.
-#[utoipa::path(get, path = "/docs/{file}", tag = "service", params(("file" = String, Path)), responses((status = 200)))]
-pub async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/docs/{file}", tag = "service", params(FilePath), responses((status = 200)))]
+pub async fn file(Path(path): Path<FilePath>) -> Result<Response, Problem> {
     static CONFIG: OnceLock<Arc<utoipa_swagger_ui::Config<'static>>> = OnceLock::new();
     let config = CONFIG.get_or_init(|| Arc::new(utoipa_swagger_ui::Config::from("/openapi.json")));
-    let file = utoipa_swagger_ui::serve(&name, config.clone())
+    let file = utoipa_swagger_ui::serve(&path.file, config.clone())
         .ok()
         .flatten()
         .ok_or_else(Problem::no_such_path)?;

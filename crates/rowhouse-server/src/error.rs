@@ -32,18 +32,65 @@ pub struct ProblemBody {
     rule: Option<String>,
 }
 
-/// By what a request can be refused: status, codes, and whether it applies to an operation that takes a body, needs a
-/// credential, names something in its path, changes something.
-type Refusal = (
-    u16,
-    &'static [&'static str],
-    fn(bool, bool, bool, bool) -> bool,
-);
+impl ProblemBody {
+    /// One as it may come with this status and code, for the `OpenAPI` document.
+    pub fn example(status: u16, code: &'static str) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or_default();
+        let is_of_input = code == "invalid";
+        let field = "title";
+        let rule = "must be 1 to 200 characters";
+        Self {
+            detail: if is_of_input {
+                format!("{field}: {rule}")
+            } else {
+                "what is wrong with this request".into()
+            },
+            field: is_of_input.then(|| field.into()),
+            rule: is_of_input.then(|| rule.into()),
+            ..Self::of(status, code)
+        }
+    }
+
+    fn of(status: StatusCode, code: &'static str) -> Self {
+        Self {
+            r#type: format!("urn:rowhouse:error:{code}"),
+            title: status.canonical_reason().unwrap_or("refused"),
+            status: status.as_u16(),
+            code,
+            detail: String::new(),
+            field: None,
+            rule: None,
+        }
+    }
+}
+
+/// What an operation is, as far as it says by what it can be refused.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
+pub struct Kind {
+    /// It has a body.
+    pub takes_body: bool,
+    /// It is not for everybody.
+    pub needs_credential: bool,
+    /// There is a variable part in its path.
+    pub names_something: bool,
+    /// Something is different afterwards.
+    pub changes: bool,
+    /// It takes an `Idempotency-Key`.
+    pub is_done_once: bool,
+    /// It takes an `If-Match`.
+    pub is_conditional: bool,
+}
+
+/// By what a request can be refused: status, codes, and whether it applies to an operation.
+type Refusal = (u16, &'static [&'static str], fn(&Kind) -> bool);
 
 /// Every refusal there is, for the `OpenAPI` document.
 pub const REFUSALS: &[Refusal] = &[
-    (400, &["invalid"], |_, _, _, _| true),
-    (401, &["unauthorized"], |_, credential, _, _| credential),
+    (400, &["invalid"], |_| true),
+    (401, &["unauthorized"], |kind| kind.needs_credential),
     (
         403,
         &[
@@ -53,23 +100,23 @@ pub const REFUSALS: &[Refusal] = &[
             "tenant-not-active",
             "too-many-principals",
         ],
-        |_, credential, _, _| credential,
+        |kind| kind.needs_credential,
     ),
-    (404, &["not-found"], |body, _, named, _| body || named),
-    (405, &["method-not-allowed"], |_, _, _, _| true),
-    (408, &["timeout"], |_, _, _, _| true),
-    (
-        409,
-        &["taken", "wrong-state", "last-owner"],
-        |_, _, _, changes| changes,
-    ),
-    (410, &["invitation-over"], |_, _, _, changes| changes),
-    (412, &["changed"], |_, _, _, changes| changes),
-    (413, &["body-too-large"], |_, _, _, _| true),
-    (415, &["not-json"], |body, _, _, _| body),
-    (422, &["idempotency-key-reused"], |body, _, _, _| body),
-    (431, &["headers-too-large"], |_, _, _, _| true),
-    (500, &["internal"], |_, _, _, _| true),
+    (404, &["not-found"], |kind| {
+        kind.takes_body || kind.names_something
+    }),
+    (405, &["method-not-allowed"], |_| true),
+    (408, &["timeout"], |_| true),
+    (409, &["taken", "wrong-state", "last-owner"], |kind| {
+        kind.changes
+    }),
+    (410, &["invitation-over"], |kind| kind.changes),
+    (412, &["changed"], |kind| kind.is_conditional),
+    (413, &["body-too-large"], |_| true),
+    (415, &["not-json"], |kind| kind.takes_body),
+    (422, &["idempotency-key-reused"], |kind| kind.is_done_once),
+    (431, &["headers-too-large"], |_| true),
+    (500, &["internal", "commit-unknown"], |_| true),
     (
         503,
         &[
@@ -77,9 +124,10 @@ pub const REFUSALS: &[Refusal] = &[
             "not-ready",
             "pool-exhausted",
             "connect",
+            "contention",
             "not-placed-here",
         ],
-        |_, _, _, _| true,
+        |_| true,
     ),
 ];
 
@@ -222,7 +270,7 @@ impl Problem {
             ),
             StatusCode::REQUEST_TIMEOUT => (
                 "timeout",
-                "the request took longer than `timeout` seconds and was given up",
+                "the request took longer than `timeout` seconds and was given up: what it asked for may have been done",
             ),
             _ => (
                 "overloaded",
@@ -258,6 +306,8 @@ impl From<Error> for Problem {
             Error::NotPlacedHere | Error::PoolExhausted | Error::Connect(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Error::CommitUnknown(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            error if error.is_contention() => StatusCode::SERVICE_UNAVAILABLE,
             _ => {
                 tracing::error!(code = error.code(), %error, "a request failed");
                 return Self::internal();
@@ -266,10 +316,18 @@ impl From<Error> for Problem {
         if status.is_server_error() {
             tracing::warn!(code = error.code(), %error, "a request could not be served");
         }
+        let detail = match &error {
+            // What the server said names its files and addresses, or the statement: it stands in the log.
+            Error::Connect(_) => "the database cannot be reached, or has no room now".into(),
+            error if error.is_contention() => {
+                "others were at the same rows, and nothing was done: send it again".into()
+            }
+            error => error.to_string(),
+        };
         Self {
             status,
             code: error.code(),
-            detail: error.to_string(),
+            detail,
             input: match error {
                 Error::Invalid { field, rule } => Some((field.into_owned(), rule)),
                 Error::Taken { field } => Some((field.into(), "must not be taken".into())),
@@ -283,13 +341,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (field, rule) = self.input.unzip();
         let body = ProblemBody {
-            r#type: format!("urn:rowhouse:error:{}", self.code),
-            title: self.status.canonical_reason().unwrap_or("refused"),
-            status: self.status.as_u16(),
-            code: self.code,
             detail: self.detail,
             field,
             rule,
+            ..ProblemBody::of(self.status, self.code)
         };
         let mut response = (self.status, Json(body)).into_response();
         response.extensions_mut().insert(Code(self.code));

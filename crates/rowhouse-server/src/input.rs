@@ -12,6 +12,9 @@ use rowhouse::idempotency;
 use rowhouse::tx::Transaction;
 use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::answer::Answer;
 use crate::error::Problem;
@@ -207,6 +210,16 @@ impl Once {
     }
 }
 
+impl IntoParams for Once {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![header(
+            "Idempotency-Key",
+            "1 to 255 printable ASCII characters: the same request with the same key is done once",
+            "^[!-~]{1,255}$",
+        )]
+    }
+}
+
 /// `If-Match`: when what is to be changed was last changed, as its reader saw it.
 pub struct IfMatch(pub Option<Timestamp>);
 
@@ -230,6 +243,29 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
             .map(|at| Self(Some(at)))
             .ok_or_else(|| Problem::invalid("If-Match", "must be one ETag of this service, or *"))
     }
+}
+
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![header(
+            "If-Match",
+            "The ETag of what you read: refused with 412 when it has changed since",
+            "^(\\*|\"[0-9]{1,18}\")$",
+        )]
+    }
+}
+
+fn header(name: &str, what: &str, pattern: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .description(Some(what))
+        .schema(Some(
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .pattern(Some(pattern)),
+        ))
+        .build()
 }
 
 /// A moment as clients hold it, in an `ETag` and in a cursor: microseconds since 1970. What lies before is none that we gave

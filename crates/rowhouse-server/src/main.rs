@@ -43,6 +43,7 @@ mod router;
 mod seed;
 mod sessions;
 mod sockets;
+mod surplus;
 mod teams;
 mod tenants;
 mod tour;
@@ -103,6 +104,17 @@ enum Command {
     },
     /// Make two tenants, three users and two projects to look at
     Seed,
+    /// Say who the holder of a key is to the database
+    Ping {
+        /// An API key; better in the environment than on the command line
+        #[arg(
+            long,
+            env = "ROWHOUSE_KEY",
+            hide_env_values = true,
+            value_name = "tk_.."
+        )]
+        key: String,
+    },
     /// The customers
     #[command(subcommand)]
     Tenants(tenants::cli::Command),
@@ -323,6 +335,7 @@ async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
         Command::Serve { .. } => commands::serve(target, &settings).await,
         Command::Migrate { dry_run } => commands::migrate(target, &settings, dry_run, out).await,
         Command::Seed => commands::seed(&target.place(&settings)?, &settings, out).await,
+        Command::Ping { key } => ping::command(target, &settings, &key, out).await,
         Command::Tenants(command) => command.run(target, &settings, out).await,
         Command::Keys(command) => command.run(target, &settings, out).await,
         Command::Members(command) => command.run(target, &settings, out).await,

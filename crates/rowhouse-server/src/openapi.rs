@@ -4,7 +4,7 @@
 
 use serde_json::json;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{HttpMethod, Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
@@ -13,7 +13,7 @@ use utoipa::openapi::{
 };
 use utoipa::{Modify, OpenApi as _, PartialSchema as _, ToSchema as _};
 
-use crate::error::{ProblemBody, REFUSALS};
+use crate::error::{Kind, ProblemBody, REFUSALS};
 use crate::page;
 use crate::router::Api;
 
@@ -81,32 +81,14 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     if let (Some(slice), Some(handler)) = (slice, &mut operation.operation_id) {
         *handler = format!("{slice}_{handler}");
     }
-    let takes_body = operation.request_body.is_some();
-    let needs_credential = operation.security.is_some();
-    let names_something = path.contains("/{");
-    let changes = !matches!(method, HttpMethod::Get);
-    if matches!(method, HttpMethod::Post) && takes_body {
-        let key = header(
-            "Idempotency-Key",
-            "1 to 255 printable ASCII characters: the same request with the same key is done once",
-            "^[!-~]{1,255}$",
-        );
-        operation
-            .parameters
-            .get_or_insert_default()
-            .push(key.into());
-    }
-    if changes && !takes_body_of_its_own(path) && !matches!(method, HttpMethod::Put) {
-        let tag = header(
-            "If-Match",
-            "The ETag of what you read: refused with 412 when it has changed since",
-            "^(\\*|\"[0-9]{1,18}\")$",
-        );
-        operation
-            .parameters
-            .get_or_insert_default()
-            .push(tag.into());
-    }
+    let kind = Kind {
+        takes_body: operation.request_body.is_some(),
+        needs_credential: operation.security.is_some(),
+        names_something: path.contains("/{"),
+        changes: !matches!(method, HttpMethod::Get),
+        is_done_once: takes(operation, "Idempotency-Key"),
+        is_conditional: takes(operation, "If-Match"),
+    };
     if is_list(operation) {
         operation
             .parameters
@@ -114,12 +96,12 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
             .extend([limit().into(), cursor().into()]);
     }
     for (status, codes, applies) in REFUSALS {
-        if applies(takes_body, needs_credential, names_something, changes) {
+        if applies(&kind) {
             operation
                 .responses
                 .responses
                 .entry(status.to_string())
-                .or_insert_with(|| refusal(codes));
+                .or_insert_with(|| refusal(*status, codes));
         }
     }
     for (status, response) in &mut operation.responses.responses {
@@ -135,24 +117,25 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     }
 }
 
-/// New things and ACL entries have no state to be compared with.
-fn takes_body_of_its_own(path: &str) -> bool {
-    path.ends_with("/tenants")
-        || path.ends_with("/keys")
-        || path.ends_with("/resources")
-        || path.ends_with("/restore")
-        || path.ends_with("/provision")
-        || path.contains("/keys/")
-        || path.contains("/acl")
-        || path.contains("/members")
-        || path.contains("/invitations")
-        || path.contains("/sessions")
-        || path.ends_with("/teams")
-        || path.ends_with("/projects")
-        || path.ends_with("/deployments")
-        || path.ends_with("/personas")
-        || path.ends_with("/workspaces")
-        || path.contains("/access/")
+/// Whether the document says that it takes this header.
+pub fn takes(operation: &Operation, header: &str) -> bool {
+    parameters(operation, &ParameterIn::Header).any(|parameter| parameter.name == header)
+}
+
+/// What the document says that it takes there.
+pub fn parameters<'a>(
+    operation: &'a Operation,
+    place: &'a ParameterIn,
+) -> impl Iterator<Item = &'a Parameter> {
+    operation
+        .parameters
+        .iter()
+        .flatten()
+        .filter_map(|parameter| match parameter {
+            RefOr::T(parameter) => Some(parameter),
+            RefOr::Ref(_) => None,
+        })
+        .filter(move |parameter| parameter.parameter_in == *place)
 }
 
 /// Whether it answers with a page.
@@ -166,7 +149,7 @@ fn is_list(operation: &Operation) -> bool {
     })
 }
 
-fn limit() -> utoipa::openapi::path::Parameter {
+fn limit() -> Parameter {
     ParameterBuilder::new()
         .name("limit")
         .parameter_in(ParameterIn::Query)
@@ -181,7 +164,7 @@ fn limit() -> utoipa::openapi::path::Parameter {
         .build()
 }
 
-fn cursor() -> utoipa::openapi::path::Parameter {
+fn cursor() -> Parameter {
     ParameterBuilder::new()
         .name("cursor")
         .parameter_in(ParameterIn::Query)
@@ -190,23 +173,10 @@ fn cursor() -> utoipa::openapi::path::Parameter {
         .build()
 }
 
-fn header(name: &str, what: &str, pattern: &str) -> utoipa::openapi::path::Parameter {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Header)
-        .description(Some(what))
-        .schema(Some(
-            ObjectBuilder::new()
-                .schema_type(Type::String)
-                .pattern(Some(pattern)),
-        ))
-        .build()
-}
-
-fn refusal(codes: &[&str]) -> RefOr<Response> {
+fn refusal(status: u16, codes: &[&'static str]) -> RefOr<Response> {
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(ProblemBody::name())))
-        .example(Some(json!({ "code": codes[0] })))
+        .example(Some(json!(ProblemBody::example(status, codes[0]))))
         .build();
     ResponseBuilder::new()
         .description(

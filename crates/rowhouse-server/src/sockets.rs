@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::app;
 use crate::error::Problem;
 
 /// What a request may take beyond `timeout` until its answer is on its way.
@@ -96,9 +97,16 @@ async fn connection(
 /// Headers that did not come to their end: nobody else tells their sender. Whoever sent nothing is only waiting for his next
 /// request, and is closed without a word.
 async fn too_slow(mut socket: TcpStream) {
-    let (head, body) = Problem::limit(StatusCode::REQUEST_TIMEOUT)
+    let id = app::new_request_id();
+    tracing::info!(
+        request_id = id.to_str().unwrap_or_default(),
+        status = 408,
+        "headers did not come to their end"
+    );
+    let (mut head, body) = Problem::limit(StatusCode::REQUEST_TIMEOUT)
         .into_response()
         .into_parts();
+    app::dress(&mut head.headers, id);
     let body = axum::body::to_bytes(body, usize::MAX)
         .await
         .unwrap_or_default();

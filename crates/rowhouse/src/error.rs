@@ -4,6 +4,7 @@
 //! DETAIL with a row's values) never gets into an error of ours: it may hold what the caller may not see.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 
 use tokio_postgres::error::SqlState;
 
@@ -109,7 +110,7 @@ pub enum Error {
     /// Every connection was in use for longer than the pool's time limit.
     #[error("no connection became free in time")]
     PoolExhausted,
-    /// The database cannot be reached.
+    /// The database cannot be reached, or has no room for what was asked.
     #[error("cannot connect to the database: {0}")]
     Connect(String),
 
@@ -154,6 +155,7 @@ impl Error {
             Self::CommitUnknown(_) => "commit-unknown",
             Self::PoolExhausted => "pool-exhausted",
             Self::Connect(_) => "connect",
+            Self::Database(_) if self.is_contention() => "contention",
             Self::Database(_) => "database",
             Self::Start(_) | Self::Stop(_) => "embedded",
         }
@@ -164,6 +166,12 @@ impl Error {
             field: field.into(),
             rule: rule.into(),
         }
+    }
+
+    /// Whether others were at the same rows (a serialization failure, a deadlock, a lock that was not to be had): nothing was
+    /// done, and the same again may succeed.
+    pub fn is_contention(&self) -> bool {
+        matches!(self.sqlstate(), Some("40001" | "40P01" | "55P03"))
     }
 
     /// The SQLSTATE, where the error came from the server as it is.
@@ -178,7 +186,17 @@ impl Error {
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(db) = error.as_db_error() else {
-            return Self::Database(error);
+            // The socket broke, or was closed: another connection may be fine. What is left is a mistake of ours, such as a
+            // value of another type than the column's.
+            let broke = error.is_closed()
+                || error
+                    .source()
+                    .is_some_and(<dyn StdError>::is::<std::io::Error>);
+            return if broke {
+                Self::Connect(error.to_string())
+            } else {
+                Self::Database(error)
+            };
         };
         match db.code().code() {
             "RH001" => Self::NoTenant,
@@ -206,6 +224,10 @@ impl From<tokio_postgres::Error> for Error {
             // The server stops, or ended this connection: it says so before it has done the statement, and the next
             // connection may be fine.
             "57P01" | "57P02" | "57P03" => Self::Connect(db.message().to_owned()),
+            // The connection failed, or the server has no memory, disk or connection left: it may have some in a moment.
+            state if state.starts_with("08") || state.starts_with("53") => {
+                Self::Connect(database_message(&error))
+            }
             _ => Self::Database(error),
         }
     }
@@ -238,5 +260,26 @@ impl<T> OnConstraint<T> for Result<T> {
             }
             other => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_postgres::{Config, NoTls};
+
+    use super::*;
+
+    #[tokio::test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a line that is broken leads to no database"
+    )]
+    async fn a_line_that_breaks_is_told_from_a_mistake_of_ours() {
+        let (ours, theirs) = tokio::io::duplex(64);
+        drop(theirs);
+        let broke = Config::new().user("nobody").connect_raw(ours, NoTls).await;
+        assert_eq!(Error::from(broke.err().unwrap()).code(), "connect");
+        let mistake = "port=many".parse::<Config>().unwrap_err();
+        assert_eq!(Error::from(mistake).code(), "database");
     }
 }

@@ -204,6 +204,8 @@ pub(crate) fn of_noun(noun: &str, id: Uuid) -> String {
         "keys" => KeyId(id).to_string(),
         "invitations" => InvitationId(id).to_string(),
         "sessions" => SessionId(id).to_string(),
+        "deployments" => DeploymentId(id).to_string(),
+        "personas" => PersonaMappingId(id).to_string(),
         "mails" => MailId(id).to_string(),
         _ => id.to_string(),
     }
@@ -239,6 +241,27 @@ impl PrincipalId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_action_was_done_to_is_shown_as_elsewhere() {
+        for (noun, prefix) in [
+            ("tenants", "ten_"),
+            ("members", "usr_"),
+            ("teams", "team_"),
+            ("workspaces", "wsp_"),
+            ("projects", "prj_"),
+            ("resources", "res_"),
+            ("deployments", "dep_"),
+            ("personas", "per_"),
+            ("keys", "key_"),
+            ("invitations", "inv_"),
+            ("sessions", "ses_"),
+            ("mails", "mail_"),
+        ] {
+            let shown = of_noun(noun, Uuid::nil());
+            assert!(shown.starts_with(prefix), "{noun}: {shown}");
+        }
+    }
 
     /// From the valid.yml of the TypeID specification.
     #[test]

@@ -182,7 +182,12 @@ const COLUMNS: &str = "id, name, prefix, permissions, scopes, environment, expir
 
 /// Makes a key for the tenant. [`Error::SupportAccessRequired`] for the platform where the tenant has an owner.
 pub async fn create(tx: &mut TenantTx, new: NewKey) -> Result<MadeKey> {
-    let made = insert(tx, new).await?;
+    let draft = draft(tx, new).await?;
+    rehearse(tx).await?;
+    draft.insert(tx, "").await?;
+    let hash = hash_after(tx, &draft.secret).await?;
+    let row = draft.insert(tx, &hash).await?;
+    let made = draft.made(&row)?;
     let detail =
         json!({ "permissions": made.key.permissions, "environment": made.key.environment });
     audit::record(
@@ -193,7 +198,7 @@ pub async fn create(tx: &mut TenantTx, new: NewKey) -> Result<MadeKey> {
     Ok(made)
 }
 
-async fn insert(tx: &mut TenantTx, new: NewKey) -> Result<MadeKey> {
+async fn draft(tx: &mut TenantTx, new: NewKey) -> Result<Draft> {
     names::name("name", &new.name)?;
     if new.permissions.is_empty() {
         return Err(Error::invalid(
@@ -210,41 +215,43 @@ async fn insert(tx: &mut TenantTx, new: NewKey) -> Result<MadeKey> {
     permissions.dedup();
     let scopes = stored(tx, &new.scopes).await?;
     let secret = tokens::make(PREFIX);
-    let row = Draft {
+    Ok(Draft {
         id: KeyId::new(),
         name: new.name,
-        secret: &secret,
+        secret,
         permissions: json!(permissions),
         scopes: json!(scopes),
         environment: new.environment,
         expires_at: new.expires_at,
-    };
-    // Whether this caller may make a key at all shows when the row is written. Asked before the hash, which takes a
-    // third of a second: nobody else is to have that for the asking, nor to hold the tenant's lock for so long.
-    tx.batch("savepoint rehearsal").await?;
-    row.insert(tx, "").await?;
-    tx.batch("rollback to savepoint rehearsal; release savepoint rehearsal")
-        .await?;
-    let hash = hash(secret.clone()).await?;
-    let row = row.insert(tx, &hash).await?;
-    Ok(MadeKey {
-        key: Key::try_from(&row)?,
-        secret,
     })
 }
 
+/// Opens a rehearsal. Whether this caller may do it at all shows when it is done, so it is done once without a hash and taken
+/// back, before the hash, which takes a third of a second: nobody else is to have that for the asking, nor to hold the
+/// tenant's lock for so long.
+async fn rehearse(tx: &mut TenantTx) -> Result<()> {
+    tx.batch("savepoint rehearsal").await
+}
+
+/// Takes back what was rehearsed, with its locks, and makes the hash.
+async fn hash_after(tx: &mut TenantTx, secret: &Secret) -> Result<String> {
+    tx.batch("rollback to savepoint rehearsal; release savepoint rehearsal")
+        .await?;
+    hash(secret.clone()).await
+}
+
 /// A row that is to be written.
-struct Draft<'a> {
+struct Draft {
     id: KeyId,
     name: String,
-    secret: &'a Secret,
+    secret: Secret,
     permissions: Value,
     scopes: Value,
     environment: Environment,
     expires_at: Option<Timestamp>,
 }
 
-impl Draft<'_> {
+impl Draft {
     async fn insert(&self, tx: &mut TenantTx, hash: &str) -> Result<Row> {
         let tenant = tx.tenant_id();
         tx.optional(
@@ -270,6 +277,13 @@ impl Draft<'_> {
         )
         .await?
         .ok_or_else(past)
+    }
+
+    fn made(self, row: &Row) -> Result<MadeKey> {
+        Ok(MadeKey {
+            key: Key::try_from(row)?,
+            secret: self.secret,
+        })
     }
 }
 
@@ -360,6 +374,32 @@ pub async fn reroll(tx: &mut TenantTx, id: KeyId, overlap: Duration) -> Result<M
         ));
     }
     let old = get(tx, id).await?;
+    let draft = draft(
+        tx,
+        NewKey {
+            name: old.name,
+            permissions: old.permissions,
+            scopes: old.scopes,
+            environment: old.environment,
+            expires_at: old.expires_at,
+        },
+    )
+    .await?;
+    rehearse(tx).await?;
+    end(tx, id, overlap).await?;
+    draft.insert(tx, "").await?;
+    let hash = hash_after(tx, &draft.secret).await?;
+    end(tx, id, overlap).await?;
+    let row = draft.insert(tx, &hash).await?;
+    let made = draft.made(&row)?;
+    personas::go_over(tx, id, made.key.id).await?;
+    let detail = json!({ "by": made.key.id, "overlap_seconds": overlap.as_secs() });
+    audit::record(tx, Event::new("keys.reroll", id.uuid()).with_detail(detail)).await?;
+    Ok(made)
+}
+
+/// Lets a key that is good end after the overlap.
+async fn end(tx: &mut TenantTx, id: KeyId, overlap: Duration) -> Result<()> {
     let tenant = tx.tenant_id();
     let seconds = overlap.as_secs_f64();
     let touched = tx
@@ -379,21 +419,7 @@ pub async fn reroll(tx: &mut TenantTx, id: KeyId, overlap: Duration) -> Result<M
         )
         .await?);
     }
-    let made = insert(
-        tx,
-        NewKey {
-            name: old.name,
-            permissions: old.permissions,
-            scopes: old.scopes,
-            environment: old.environment,
-            expires_at: old.expires_at,
-        },
-    )
-    .await?;
-    personas::go_over(tx, id, made.key.id).await?;
-    let detail = json!({ "by": made.key.id, "overlap_seconds": overlap.as_secs() });
-    audit::record(tx, Event::new("keys.reroll", id.uuid()).with_detail(detail)).await?;
-    Ok(made)
+    Ok(())
 }
 
 /// Revokes a key. It opens nothing from the next transaction on, on every node.

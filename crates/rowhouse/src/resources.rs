@@ -183,7 +183,8 @@ const DEEPEST_PAYLOAD: usize = 32;
 /// How many characters a number in a payload may have.
 const LONGEST_NUMBER: usize = 400;
 
-const COLUMNS: &str =
+/// What a [`Resource`] is read from, for statements of one's own.
+pub const COLUMNS: &str =
     "id, type, title, payload, visibility, workspace_id, team_id, project_id, owner_id,
     created_at, updated_at, deleted_at";
 

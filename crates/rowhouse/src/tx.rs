@@ -355,7 +355,8 @@ async fn open(lease: &Lease, ticket: &Ticket) -> Result<()> {
     Ok(())
 }
 
-/// A failure of COMMIT that the server told is a refusal (a deferred constraint); any other leaves it open.
+/// A failure of COMMIT, or of what went out with it, that the server told is a refusal (a deferred constraint); any other
+/// leaves it open.
 fn commit_unknown(error: tokio_postgres::Error) -> Error {
     if error.as_db_error().is_some() {
         error.into()
@@ -630,7 +631,7 @@ impl TenantTx {
             ));
             give_back_behind(&lease, work).await
         };
-        match whole.map_err(Error::from) {
+        match whole.map_err(commit_unknown) {
             Ok(()) => committed.map_err(commit_unknown),
             Err(error) if error.sqlstate() == Some("25P02") => Err(Error::Aborted(
                 self.failed
@@ -814,7 +815,7 @@ impl PlatformTx {
             ));
             give_back_behind(&lease, work).await
         };
-        match whole.map_err(Error::from) {
+        match whole.map_err(commit_unknown) {
             Ok(()) => committed.map_err(commit_unknown),
             Err(error) if error.sqlstate() == Some("25P02") => {
                 Err(Error::Aborted("see its error".into()))

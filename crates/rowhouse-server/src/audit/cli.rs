@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use rowhouse::Result;
 use rowhouse::audit::{self, Filter, Sealed, Verified};
+use rowhouse::ids::{PrincipalId, ResourceId, WorkspaceId};
 use rowhouse::select::LONGEST_PAGE;
+use rowhouse::{Error, Result};
 
 use super::ocsf;
 use crate::config::Settings;
@@ -24,6 +25,15 @@ pub enum Command {
         /// Only this action, such as keys.create
         #[arg(long)]
         action: Option<String>,
+        /// Only what this principal did
+        #[arg(long, value_name = "prn_..")]
+        actor: Option<PrincipalId>,
+        /// Only what was done in this workspace
+        #[arg(long, value_name = "wsp_..")]
+        workspace: Option<WorkspaceId>,
+        /// Only what was done to this resource
+        #[arg(long, value_name = "res_..")]
+        resource: Option<ResourceId>,
         /// How many rows at most
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=i64::from(LONGEST_PAGE)))]
         limit: u16,
@@ -52,11 +62,17 @@ impl Command {
             Self::List {
                 tenant,
                 action,
+                actor,
+                workspace,
+                resource,
                 limit,
             } => {
                 let filter = Filter {
-                    action,
-                    ..Filter::default()
+                    action: action.map(named).transpose()?,
+                    actor,
+                    workspace,
+                    resource,
+                    after: None,
                 };
                 let mut tx = inside(&house, &tenant).await?;
                 let entries = audit::list(&mut tx, &filter, limit).await?;
@@ -107,6 +123,17 @@ impl Command {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// An action that there could be: of any other, nothing would be found, and nobody would know why.
+fn named(action: String) -> Result<String> {
+    if audit::is_action(&action) {
+        return Ok(action);
+    }
+    Err(Error::Invalid {
+        field: "action".into(),
+        rule: "must be noun.verb, such as resources.create".into(),
+    })
 }
 
 fn told(all: &Sealed) -> String {

@@ -53,5 +53,17 @@ pub fn event(tenant: TenantId, entry: &Entry) -> Value {
     if let Some(request) = &entry.request_id {
         event["metadata"]["correlation_uid"] = json!(request);
     }
-    event
+    without_nulls(event)
+}
+
+/// The schema knows attributes that are there and attributes that are not, and none that are null.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name, without_nulls(value)))
+            .collect(),
+        other => other,
+    }
 }

@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 use crate::answer::Answer;
 use crate::auth::{Caller, Insider};
 use crate::error::Problem;
-use crate::input::{Body, Change, IfMatch, Path, Query};
+use crate::input::{Body, Change, IfMatch, Once, Path, Query};
 use crate::page::{Listing, Page, paged};
 use crate::tenants::api::TenantPath;
 
@@ -78,7 +78,7 @@ pub async fn list(
 /// Ask for a resource to be deployed.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/deployments", tag = "deployments",
-    params(TenantPath),
+    params(TenantPath, Once),
     request_body(content = NewDeployment, example = json!({ "resource_id": "res_01h455vb4pex5vsknk084sn02q", "environment": "SANDBOX" })),
     responses((status = 201, body = Deployment)),
     security(("caller" = [])),
@@ -112,7 +112,7 @@ pub async fn get(insider: Insider, Path(path): Path<DeploymentPath>) -> Result<A
 /// Say how far a deployment is now.
 #[utoipa::path(
     patch, path = "/api/v1/tenants/{tenant}/deployments/{deployment}", tag = "deployments",
-    params(DeploymentPath),
+    params(DeploymentPath, IfMatch),
     request_body(content = Changes, example = json!({ "status": "active" })),
     responses((status = 200, body = Deployment)),
     security(("caller" = [])),
@@ -132,7 +132,7 @@ pub async fn update(
 /// Delete a deployment. One that is active is stopped first.
 #[utoipa::path(
     delete, path = "/api/v1/tenants/{tenant}/deployments/{deployment}", tag = "deployments",
-    params(DeploymentPath),
+    params(DeploymentPath, IfMatch),
     responses((status = 204)),
     security(("caller" = [])),
 )]

@@ -14,7 +14,7 @@ use crate::answer::Answer;
 use crate::app::RequestId;
 use crate::auth::Insider;
 use crate::error::Problem;
-use crate::input::{Body, Change, Path, Query};
+use crate::input::{Body, Change, Once, Path, Query};
 use crate::page::{Listing, Page, paged};
 use crate::tenants::api::TenantPath;
 
@@ -71,7 +71,7 @@ pub async fn list(
 /// Invite an address. What opens goes there by mail, and is shown to nobody.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/invitations", tag = "invitations",
-    params(TenantPath),
+    params(TenantPath, Once),
     request_body(content = NewInvitation, example = json!({ "email": "grace@example.com", "role": "member" })),
     responses((status = 201, body = Invitation)),
     security(("operator" = []), ("caller" = [])),

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::answer::Answer;
 use crate::auth::Insider;
 use crate::error::Problem;
-use crate::input::{Change, Path, Query};
+use crate::input::{Change, Once, Path, Query};
 use crate::page::{Listing, Page, paged};
 use crate::tenants::api::TenantPath;
 
@@ -74,7 +74,7 @@ pub async fn list(
 /// Make a key. Its `secret` is shown here and never again.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/keys", tag = "keys",
-    params(TenantPath),
+    params(TenantPath, Once),
     request_body(content = NewKey, example = json!({ "name": "ci", "permissions": ["read", "write"] })),
     responses((status = 201, body = KeyWithSecret)),
     security(("operator" = []), ("caller" = [])),
@@ -126,7 +126,7 @@ fn a_day() -> u64 {
 /// Make a key that takes the place of this one, which ends after the overlap.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/keys/{key}/reroll", tag = "keys",
-    params(KeyPath),
+    params(KeyPath, Once),
     request_body(content = Reroll, example = json!({ "overlap_seconds": 3600 })),
     responses((status = 201, body = KeyWithSecret)),
     security(("operator" = []), ("caller" = [])),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 use rowhouse::Result;
 use rowhouse::ids::KeyId;
 use rowhouse::keys::{self, Environment, Key, MadeKey, NewKey, Permission, Scopes};
@@ -23,6 +24,14 @@ pub enum Command {
         #[arg(long)]
         tenant: String,
     },
+    /// Show one, without its secret
+    Show {
+        /// Its id
+        key: KeyId,
+        /// Slug or id of the tenant
+        #[arg(long)]
+        tenant: String,
+    },
     /// Make one, while the tenant has no owner; it is shown once
     Create {
         /// By which people recognise it
@@ -36,6 +45,9 @@ pub enum Command {
         /// SANDBOX or PRODUCTION
         #[arg(long, default_value_t = Environment::Production)]
         environment: Environment,
+        /// When it ends, such as 2030-01-01T00:00:00Z (default: never)
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<Timestamp>,
     },
     /// Make one that takes the place of another
     Reroll {
@@ -74,18 +86,25 @@ impl Command {
                     )
                 })
             }
+            Self::Show { key, tenant } => {
+                let mut tx = inside(&house, &tenant).await?;
+                let key = keys::get(&mut tx, key).await?;
+                tx.commit().await?;
+                out.show(&key, |key| row(key).join("  "))
+            }
             Self::Create {
                 name,
                 tenant,
                 permissions,
                 environment,
+                expires,
             } => {
                 let new = NewKey {
                     name,
                     permissions,
                     scopes: Scopes::default(),
                     environment,
-                    expires_at: None,
+                    expires_at: expires,
                 };
                 let mut tx = inside(&house, &tenant).await?;
                 let made = keys::create(&mut tx, new).await?;

@@ -77,7 +77,7 @@ pub async fn get(insider: Insider, Path(path): Path<MemberPath>) -> Result<Answe
 /// Give a member another role. Owners are made and unmade by owners; an operator raises nobody where there is one.
 #[utoipa::path(
     patch, path = "/api/v1/tenants/{tenant}/members/{user}", tag = "members",
-    params(MemberPath),
+    params(MemberPath, IfMatch),
     request_body(content = Changes, example = json!({ "role": "viewer" })),
     responses((status = 200, body = Member)),
     security(("operator" = []), ("caller" = [])),

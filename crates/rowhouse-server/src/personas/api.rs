@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::answer::Answer;
 use crate::auth::Insider;
 use crate::error::Problem;
-use crate::input::{Body, Change, IfMatch, Path, Query};
+use crate::input::{Body, Change, IfMatch, Once, Path, Query};
 use crate::page::{Listing, Page, paged};
 use crate::tenants::api::TenantPath;
 
@@ -73,7 +73,7 @@ pub async fn list(
 /// Let a key speak as a persona.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/personas", tag = "personas",
-    params(TenantPath),
+    params(TenantPath, Once),
     request_body(content = NewPersonaMapping, example = json!({ "api_key_id": "key_01h455vb4pex5vsknk084sn02q", "persona_id": "019a7b3c-0c7e-7d52-9d0f-3f6a1c2b4d5e", "name": "Concierge" })),
     responses((status = 201, body = PersonaMapping)),
     security(("operator" = []), ("caller" = [])),
@@ -110,7 +110,7 @@ pub async fn get(insider: Insider, Path(path): Path<PersonaPath>) -> Result<Answ
 /// Give a mapping another name.
 #[utoipa::path(
     patch, path = "/api/v1/tenants/{tenant}/personas/{persona}", tag = "personas",
-    params(PersonaPath),
+    params(PersonaPath, IfMatch),
     request_body(content = Changes, example = json!({ "name": "Night porter" })),
     responses((status = 200, body = PersonaMapping)),
     security(("operator" = []), ("caller" = [])),
@@ -130,7 +130,7 @@ pub async fn update(
 /// Take a persona away from a key.
 #[utoipa::path(
     delete, path = "/api/v1/tenants/{tenant}/personas/{persona}", tag = "personas",
-    params(PersonaPath),
+    params(PersonaPath, IfMatch),
     responses((status = 204)),
     security(("operator" = []), ("caller" = [])),
 )]

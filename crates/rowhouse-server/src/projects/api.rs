@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::answer::Answer;
 use crate::auth::Insider;
 use crate::error::Problem;
-use crate::input::{Body, Change, IfMatch, Path, Query};
+use crate::input::{Body, Change, IfMatch, Once, Path, Query};
 use crate::page::{Listing, Page, paged};
 use crate::tenants::api::TenantPath;
 
@@ -92,7 +92,7 @@ pub async fn list(
 /// Make a project.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/projects", tag = "projects",
-    params(TenantPath),
+    params(TenantPath, Once),
     request_body(content = NewProject, example = json!({ "name": "Night shift" })),
     responses((status = 201, body = Project)),
     security(("operator" = []), ("caller" = [])),
@@ -126,7 +126,7 @@ pub async fn get(insider: Insider, Path(path): Path<ProjectPath>) -> Result<Answ
 /// Give a project another name.
 #[utoipa::path(
     patch, path = "/api/v1/tenants/{tenant}/projects/{project}", tag = "projects",
-    params(ProjectPath),
+    params(ProjectPath, IfMatch),
     request_body(content = NewProject, example = json!({ "name": "Day shift" })),
     responses((status = 200, body = Project)),
     security(("operator" = []), ("caller" = [])),
@@ -146,7 +146,7 @@ pub async fn update(
 /// Delete a project: nobody has a right by it any more.
 #[utoipa::path(
     delete, path = "/api/v1/tenants/{tenant}/projects/{project}", tag = "projects",
-    params(ProjectPath),
+    params(ProjectPath, IfMatch),
     responses((status = 204)),
     security(("operator" = []), ("caller" = [])),
 )]

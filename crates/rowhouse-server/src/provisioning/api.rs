@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::answer::Answer;
 use crate::auth::Operator;
 use crate::error::Problem;
-use crate::input::{Change, Path};
+use crate::input::{Change, Once, Path};
 use crate::tenants::api::TenantPath;
 
 /// For whom a tenant is set up.
@@ -23,7 +23,7 @@ pub struct Provision {
 /// Set the tenant up: the steps are done afterwards, and whoever asks again is told how far they are.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/provision", tag = "tenants", operation_id = "provision",
-    params(TenantPath),
+    params(TenantPath, Once),
     request_body(content = Provision, example = json!({ "admin_email": "admin@initech.example" })),
     responses((status = 202, body = Run)),
     security(("operator" = [])),

@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::answer::Answer;
 use crate::auth::Caller;
 use crate::error::Problem;
-use crate::input::{Body, Change, IfMatch, Path, Query};
+use crate::input::{Body, Change, IfMatch, Once, Path, Query};
 use crate::page::{Listing, Page, paged};
 use crate::tenants::api::TenantPath;
 
@@ -102,7 +102,7 @@ pub async fn list(
 /// Make a resource; without `workspace_id` it goes to the tenant's own workspace.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/resources", tag = "resources",
-    params(TenantPath),
+    params(TenantPath, Once),
     request_body(content = NewResource, example = json!({ "type": "prompt", "title": "Greeting", "payload": { "text": "Hello" } })),
     responses((status = 201, body = Resource)),
     security(("caller" = [])),
@@ -136,7 +136,7 @@ pub async fn get(caller: Caller, Path(path): Path<ResourcePath>) -> Result<Answe
 /// Change a resource; what is not given stays.
 #[utoipa::path(
     patch, path = "/api/v1/tenants/{tenant}/resources/{resource}", tag = "resources",
-    params(ResourcePath),
+    params(ResourcePath, IfMatch),
     request_body(content = Changes, example = json!({ "title": "Greeting, warmer" })),
     responses((status = 200, body = Resource)),
     security(("caller" = [])),
@@ -156,7 +156,7 @@ pub async fn update(
 /// Delete a resource; it can be restored.
 #[utoipa::path(
     delete, path = "/api/v1/tenants/{tenant}/resources/{resource}", tag = "resources",
-    params(ResourcePath),
+    params(ResourcePath, IfMatch),
     responses((status = 204)),
     security(("caller" = [])),
 )]

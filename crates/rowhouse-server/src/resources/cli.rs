@@ -2,15 +2,18 @@
 //! it than any other operator.
 
 use clap::{Args, Subcommand};
-use rowhouse::ids::ResourceId;
-use rowhouse::resources::{self, Filter, NewResource, Resource, ResourceType};
+use rowhouse::ids::{PrincipalId, ResourceId, WorkspaceId};
+use rowhouse::resources::{
+    self, AclAccess, Changes, Filter, NewResource, Resource, ResourceType, Visibility,
+};
 use rowhouse::select::LONGEST_PAGE;
-use rowhouse::{Context, Error, Result, keys};
-use serde_json::json;
+use rowhouse::{Context, Error, Result, TenantTx, keys};
+use serde_json::{Value, json};
 
 use crate::config::Settings;
 use crate::connection::Target;
 use crate::output::{Output, table};
+use crate::tenants::cli::entire;
 
 /// `rowhouse resources --key tk_..`.
 #[derive(Args)]
@@ -38,6 +41,12 @@ enum Command {
         /// prompt, collection, model, integration or tag
         #[arg(long = "type")]
         r#type: Option<ResourceType>,
+        /// Only of this workspace
+        #[arg(long, value_name = "wsp_..")]
+        workspace: Option<WorkspaceId>,
+        /// private, team, project or tenant
+        #[arg(long)]
+        visibility: Option<Visibility>,
         /// How many at most
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=i64::from(LONGEST_PAGE)))]
         limit: u16,
@@ -47,7 +56,7 @@ enum Command {
         /// Its id
         resource: ResourceId,
     },
-    /// Make one, in the tenant's own workspace
+    /// Make one
     Create {
         /// Its title
         title: String,
@@ -57,7 +66,36 @@ enum Command {
         /// What it holds: a JSON object
         #[arg(long, value_name = "JSON", default_value = "{}")]
         payload: String,
+        /// Where it goes (default: the tenant's own workspace)
+        #[arg(long, value_name = "wsp_..")]
+        workspace: Option<WorkspaceId>,
+        /// private, team, project or tenant
+        #[arg(long, default_value_t = Visibility::Tenant)]
+        visibility: Visibility,
     },
+    /// Change what is named, and nothing else
+    Update {
+        /// Its id
+        resource: ResourceId,
+        /// Another title
+        #[arg(long)]
+        title: Option<String>,
+        /// Another type
+        #[arg(long = "type")]
+        r#type: Option<ResourceType>,
+        /// Another payload, whole: a JSON object
+        #[arg(long, value_name = "JSON")]
+        payload: Option<String>,
+        /// Into another workspace
+        #[arg(long, value_name = "wsp_..")]
+        workspace: Option<WorkspaceId>,
+        /// private, team, project or tenant
+        #[arg(long)]
+        visibility: Option<Visibility>,
+    },
+    /// Who may do what with one, beside those who may by its visibility
+    #[command(subcommand)]
+    Acl(Acl),
     /// Delete one
     Delete {
         /// Its id
@@ -70,6 +108,33 @@ enum Command {
     },
 }
 
+/// What can be done with the entries of a resource.
+#[derive(Subcommand)]
+enum Acl {
+    /// List them, the newest first
+    List {
+        /// Id of the resource
+        resource: ResourceId,
+    },
+    /// Give somebody access, or another access than he had
+    Grant {
+        /// Id of the resource
+        resource: ResourceId,
+        /// Id of a user, team, key, principal, or of the tenant
+        principal: String,
+        /// read, write or admin
+        #[arg(long, default_value_t = AclAccess::Read)]
+        access: AclAccess,
+    },
+    /// Take somebody's entry away
+    Revoke {
+        /// Id of the resource
+        resource: ResourceId,
+        /// Whose
+        principal: String,
+    },
+}
+
 impl Resources {
     /// Does it.
     pub async fn run(self, target: &Target, settings: &Settings, out: Output) -> Result<()> {
@@ -77,11 +142,19 @@ impl Resources {
         let context: Context = keys::authenticate(&house, &self.key).await?;
         let mut tx = house.begin(&context).await?;
         match self.command {
-            Command::List { q, r#type, limit } => {
+            Command::List {
+                q,
+                r#type,
+                workspace,
+                visibility,
+                limit,
+            } => {
                 let filter = Filter {
                     text: q,
                     r#type,
-                    ..Filter::default()
+                    workspace,
+                    visibility,
+                    after: None,
                 };
                 let all = resources::list(&mut tx, &filter, limit).await?;
                 tx.commit().await?;
@@ -108,18 +181,39 @@ impl Resources {
                 title,
                 r#type,
                 payload,
+                workspace,
+                visibility,
             } => {
                 let new = NewResource {
-                    payload: serde_json::from_str(&payload).map_err(|error| Error::Invalid {
-                        field: "payload".into(),
-                        rule: format!("must be JSON: {error}"),
-                    })?,
+                    payload: json_of(&payload)?,
+                    workspace_id: workspace,
+                    visibility,
                     ..NewResource::new(r#type, title)
                 };
                 let resource = resources::create(&mut tx, new).await?;
                 tx.commit().await?;
                 show(&resource, out)
             }
+            Command::Update {
+                resource,
+                title,
+                r#type,
+                payload,
+                workspace,
+                visibility,
+            } => {
+                let changes = Changes {
+                    r#type,
+                    title,
+                    payload: payload.as_deref().map(json_of).transpose()?,
+                    visibility,
+                    workspace_id: workspace,
+                };
+                let resource = resources::update(&mut tx, resource, changes, None).await?;
+                tx.commit().await?;
+                show(&resource, out)
+            }
+            Command::Acl(command) => command.run(tx, out).await,
             Command::Delete { resource } => {
                 resources::delete(&mut tx, resource, None).await?;
                 tx.commit().await?;
@@ -134,6 +228,62 @@ impl Resources {
             }
         }
     }
+}
+
+impl Acl {
+    async fn run(self, mut tx: TenantTx, out: Output) -> Result<()> {
+        match self {
+            Self::List { resource } => {
+                let entries = entire(
+                    async |after, limit| resources::acl(&mut tx, resource, after, limit).await,
+                    |entry| (entry.created_at, entry.principal_id),
+                )
+                .await?;
+                tx.commit().await?;
+                out.show(&entries, |entries| {
+                    table(
+                        &["PRINCIPAL", "ACCESS", "SINCE"],
+                        entries.iter().map(|entry| {
+                            vec![
+                                entry.principal_id.to_string(),
+                                entry.access.to_string(),
+                                entry.created_at.to_string(),
+                            ]
+                        }),
+                    )
+                })
+            }
+            Self::Grant {
+                resource,
+                principal,
+                access,
+            } => {
+                let principal = PrincipalId::named(&principal)?;
+                resources::grant(&mut tx, resource, principal, access).await?;
+                tx.commit().await?;
+                let told =
+                    json!({ "resource": resource, "principal": principal, "access": access });
+                out.show(&told, |_| format!("{resource}  {principal}  {access}"))
+            }
+            Self::Revoke {
+                resource,
+                principal,
+            } => {
+                let principal = PrincipalId::named(&principal)?;
+                resources::revoke(&mut tx, resource, principal).await?;
+                tx.commit().await?;
+                let told = json!({ "resource": resource, "revoked": principal });
+                out.show(&told, |_| format!("{resource}  {principal}  revoked"))
+            }
+        }
+    }
+}
+
+fn json_of(text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|error| Error::Invalid {
+        field: "payload".into(),
+        rule: format!("must be JSON: {error}"),
+    })
 }
 
 fn show(resource: &Resource, out: Output) -> Result<()> {

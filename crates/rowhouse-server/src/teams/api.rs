@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use crate::answer::Answer;
 use crate::auth::Insider;
 use crate::error::Problem;
-use crate::input::{Body, Change, IfMatch, Path, Query};
+use crate::input::{Body, Change, IfMatch, Once, Path, Query};
 use crate::page::{Listing, Page, paged};
 use crate::tenants::api::TenantPath;
 
@@ -91,7 +91,7 @@ pub async fn list(
 /// Make a team.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/teams", tag = "teams",
-    params(TenantPath),
+    params(TenantPath, Once),
     request_body(content = NewTeam, example = json!({ "name": "Night shift" })),
     responses((status = 201, body = Team)),
     security(("operator" = []), ("caller" = [])),
@@ -125,7 +125,7 @@ pub async fn get(insider: Insider, Path(path): Path<TeamPath>) -> Result<Answer,
 /// Give a team another name.
 #[utoipa::path(
     patch, path = "/api/v1/tenants/{tenant}/teams/{team}", tag = "teams",
-    params(TeamPath),
+    params(TeamPath, IfMatch),
     request_body(content = NewTeam, example = json!({ "name": "Day shift" })),
     responses((status = 200, body = Team)),
     security(("operator" = []), ("caller" = [])),
@@ -145,7 +145,7 @@ pub async fn update(
 /// Delete a team: nobody has a right by it any more.
 #[utoipa::path(
     delete, path = "/api/v1/tenants/{tenant}/teams/{team}", tag = "teams",
-    params(TeamPath),
+    params(TeamPath, IfMatch),
     responses((status = 204)),
     security(("operator" = []), ("caller" = [])),
 )]

@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use crate::answer::Answer;
 use crate::auth::{Insider, Operator};
 use crate::error::Problem;
-use crate::input::{Body, Change, IfMatch, Path, Query};
+use crate::input::{Body, Change, IfMatch, Once, Path, Query};
 use crate::page::{Listing, Page, paged};
 
 /// Which tenant.
@@ -88,6 +88,7 @@ pub async fn list(
 /// Found a tenant, with its baseline.
 #[utoipa::path(
     post, path = "/api/v1/tenants", tag = "tenants",
+    params(Once),
     request_body(content = NewTenant, example = json!({ "slug": "initech", "name": "Initech", "kind": "organization" })),
     responses((status = 201, body = Tenant)),
     security(("operator" = [])),
@@ -121,7 +122,7 @@ pub async fn get(insider: Insider) -> Result<Answer, Problem> {
 /// Change its slug, name or plan.
 #[utoipa::path(
     patch, path = "/api/v1/tenants/{tenant}", tag = "tenants",
-    params(TenantPath),
+    params(TenantPath, IfMatch),
     request_body(content = Changes, example = json!({ "name": "Acme Corporation" })),
     responses((status = 200, body = Tenant)),
     security(("operator" = [])),
@@ -141,7 +142,7 @@ pub async fn update(
 /// Close it: nobody enters from the next transaction on, on every node.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/suspend", tag = "tenants",
-    params(TenantPath),
+    params(TenantPath, IfMatch),
     responses((status = 200, body = Tenant)),
     security(("operator" = [])),
 )]
@@ -156,7 +157,7 @@ pub async fn suspend(
 /// Open it again: the first request after it is served.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/resume", tag = "tenants",
-    params(TenantPath),
+    params(TenantPath, IfMatch),
     responses((status = 200, body = Tenant)),
     security(("operator" = [])),
 )]
@@ -183,7 +184,7 @@ async fn set_status(
 /// Mark it as deleted: nobody enters it any more. Its rows stay; its slug is never given to another.
 #[utoipa::path(
     delete, path = "/api/v1/tenants/{tenant}", tag = "tenants",
-    params(TenantPath),
+    params(TenantPath, IfMatch),
     responses((status = 204)),
     security(("operator" = [])),
 )]

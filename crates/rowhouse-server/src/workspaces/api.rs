@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use crate::answer::Answer;
 use crate::auth::Insider;
 use crate::error::Problem;
-use crate::input::{Body, Change, IfMatch, Path, Query};
+use crate::input::{Body, Change, IfMatch, Once, Path, Query};
 use crate::page::{Listing, Page, paged};
 use crate::tenants::api::TenantPath;
 
@@ -77,7 +77,7 @@ pub async fn get(insider: Insider, Path(path): Path<WorkspacePath>) -> Result<An
 /// Make a workspace: a member's, a team's, or the whole tenant's.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/workspaces", tag = "workspaces",
-    params(TenantPath),
+    params(TenantPath, Once),
     request_body(content = NewWorkspace, example = json!({ "name": "Library" })),
     responses((status = 201, body = Workspace)),
     security(("operator" = []), ("caller" = [])),
@@ -97,7 +97,7 @@ pub async fn create(insider: Insider, change: Change<NewWorkspace>) -> Result<An
 /// Give a workspace another name.
 #[utoipa::path(
     patch, path = "/api/v1/tenants/{tenant}/workspaces/{workspace}", tag = "workspaces",
-    params(WorkspacePath),
+    params(WorkspacePath, IfMatch),
     request_body(content = Changes, example = json!({ "name": "Archive" })),
     responses((status = 200, body = Workspace)),
     security(("operator" = []), ("caller" = [])),
@@ -117,7 +117,7 @@ pub async fn update(
 /// Delete a workspace. A tenant keeps its last one.
 #[utoipa::path(
     delete, path = "/api/v1/tenants/{tenant}/workspaces/{workspace}", tag = "workspaces",
-    params(WorkspacePath),
+    params(WorkspacePath, IfMatch),
     responses((status = 204)),
     security(("operator" = []), ("caller" = [])),
 )]

@@ -280,6 +280,7 @@ fn the_trail_is_sealed_gone_over_and_exported() {
     for line in events.lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!(event["class_uid"], 3004);
+        assert!(!line.contains(":null"), "{line}");
         let activity = event["activity_id"].as_u64().unwrap();
         assert_eq!(event["type_uid"], 300_400 + activity);
         assert!(

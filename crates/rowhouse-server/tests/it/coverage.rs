@@ -34,6 +34,10 @@ enum Probe {
     Documented,
     /// The rows in the trails.
     Trail,
+    /// What an operation has no use for, or is to do once only.
+    Surplus,
+    /// What each answer has on its head.
+    Dressed,
 }
 
 const PROCESS: &str = "for whoever runs the process: says nothing of any tenant";
@@ -92,6 +96,12 @@ const EXEMPT: &[(&str, &str, Probe, &str)] = &[
         Probe::Nobody,
         "for whoever has an invitation's token, of which acceptance.rs shows what else it is refused for",
     ),
+    (
+        "get",
+        "/invitations/accept",
+        Probe::Surplus,
+        "a link in a mail, which programs that look after mail add parameters to; opening it changes nothing",
+    ),
 ];
 
 #[test]
@@ -135,6 +145,16 @@ fn each_change_leaves_one_row_in_its_trails_and_a_refused_one_that_it_was_refuse
 }
 
 #[test]
+fn what_an_operation_takes_it_honours_and_what_it_does_not_take_it_refuses() {
+    nothing_was_found(Probe::Surplus);
+}
+
+#[test]
+fn each_answer_has_its_request_id_and_tells_browsers_what_not_to_do() {
+    nothing_was_found(Probe::Dressed);
+}
+
+#[test]
 fn the_list_of_exemptions_names_routes_that_are_there() {
     let operations = operations();
     for (method, path, probe, reason) in EXEMPT {
@@ -145,6 +165,7 @@ fn the_list_of_exemptions_names_routes_that_are_there() {
         let needed = match probe {
             Probe::Nobody => operation.is_open(),
             Probe::Stranger => !operation.parameters().any(|name| name == "tenant"),
+            Probe::Surplus => !operation.changes() && operation.query() == ["token"],
             _ => false,
         };
         assert!(needed, "{method} {path} needs no exemption from {probe:?}");
@@ -215,6 +236,7 @@ impl Stage {
             let subject = self.subject(operation);
             let before = self.home.footprint();
             self.refusals(operation, &subject);
+            self.surplus(operation, &subject);
             if self.home.footprint() != before {
                 let after = self.home.footprint();
                 self.found(
@@ -251,6 +273,20 @@ impl Stage {
         let documented = operation.differs(answer.status, &answer.body);
         if let Some(differs) = documented {
             self.found(Probe::Documented, operation, &differs);
+        }
+        for (header, must) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "deny"),
+            ("referrer-policy", "no-referrer"),
+            ("content-security-policy", "frame-ancestors 'none'"),
+            ("cache-control", "no-store"),
+            ("x-request-id", ""),
+        ] {
+            let said = answer.header(header).unwrap_or_default();
+            if said.is_empty() || !said.contains(must) {
+                let what = format!("{header} is {said:?}: {answer:?}");
+                self.found(Probe::Dressed, operation, &what);
+            }
         }
     }
 
@@ -503,6 +539,39 @@ impl Stage {
         self.expect(Probe::Served, operation, &answer, (400, "invalid"));
     }
 
+    /// Whoever may, with a parameter that there is not, and with the tag of a state that there is not.
+    fn surplus(&mut self, operation: &Operation, subject: &[(&'static str, String)]) {
+        let here = fill(operation.path, subject);
+        let ask = |path: &str| {
+            let asked = request(operation, path, subject);
+            if operation.is_open() {
+                asked
+            } else {
+                asked.by(&self.may(operation))
+            }
+        };
+        let with_parameter = ask(&format!("{here}?surplus=1")).send();
+        let with_tag = ask(&here).header("if-match", "\"1\"");
+        let with_tag = operation.writes().then(|| with_tag.send());
+        if !is_exempt(operation, Probe::Surplus) {
+            self.refused_for("surplus", operation, &with_parameter);
+        }
+        match with_tag {
+            Some(answer) if operation.headers().contains(&"If-Match") => {
+                self.expect(Probe::Surplus, operation, &answer, (412, "changed"));
+            }
+            Some(answer) => self.refused_for("If-Match", operation, &answer),
+            None => {}
+        }
+    }
+
+    fn refused_for(&mut self, field: &str, operation: &Operation, answer: &Answer) {
+        self.expect(Probe::Surplus, operation, answer, (400, "invalid"));
+        if !answer.body.contains(&format!("\"field\":\"{field}\"")) {
+            self.found(Probe::Surplus, operation, &format!("{field}: {answer:?}"));
+        }
+    }
+
     /// The credential of whoever may: an operator where one may, else the tenant's key.
     fn may(&self, operation: &Operation) -> String {
         if operation.takes("operator") {
@@ -527,8 +596,19 @@ impl Stage {
             asked = accepting(operation, &token).header("x-request-id", &request_id);
             came_by = Some(id);
         }
+        let is_done_once = operation.headers().contains(&"Idempotency-Key");
+        if is_done_once {
+            asked = asked.once(&request_id);
+        }
         let answer = asked.send();
         self.expect(Probe::Served, operation, &answer, (operation.success(), ""));
+        if is_done_once {
+            let again = asked.send();
+            self.expect(Probe::Surplus, operation, &again, (operation.success(), ""));
+            if again.header("idempotency-replayed") != Some("true") {
+                self.found(Probe::Surplus, operation, &format!("done again: {again:?}"));
+            }
+        }
         if operation.takes("operator") && operation.takes("caller") && !operation.changes() {
             // Who was asked to come in, and who is signed in, a key does not see.
             let people = ["/invitations", "/sessions"];

@@ -56,6 +56,11 @@ impl Operation {
         self.method != "get" && !self.path.contains("/access/")
     }
 
+    /// Whether it is a method that writes, to whoever looks at the method alone.
+    pub fn writes(&self) -> bool {
+        self.method != "get"
+    }
+
     /// The names in braces.
     pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
         self.path
@@ -95,11 +100,20 @@ impl Operation {
 
     /// The names of the parameters in its query.
     pub fn query(&self) -> Vec<&'static str> {
+        self.named("query")
+    }
+
+    /// The names of the headers that it looks at.
+    pub fn headers(&self) -> Vec<&'static str> {
+        self.named("header")
+    }
+
+    fn named(&self, place: &str) -> Vec<&'static str> {
         let parameters = self.said["parameters"].as_array();
         parameters
             .into_iter()
             .flatten()
-            .filter(|parameter| parameter["in"] == "query")
+            .filter(|parameter| parameter["in"] == place)
             .filter_map(|parameter| parameter["name"].as_str())
             .collect()
     }

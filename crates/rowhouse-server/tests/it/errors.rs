@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpListener, TcpStream};
 
 use rowhouse::members::Role;
 use serde_json::{Value, json};
@@ -213,7 +213,10 @@ fn of_limits() -> Vec<(&'static str, Answer)> {
     let narrow = Serve::beside(&[("ROWHOUSE_TIMEOUT", "1"), ("ROWHOUSE_CONCURRENCY", "1")]);
     let mut slow = begin(narrow.port, "content-length: 100\r\n\r\n{");
     std::thread::sleep(std::time::Duration::from_millis(200));
-    let crowded_out = get("/healthz").send_to(narrow.port);
+    let crowded_out = get("/openapi.json").send_to(narrow.port);
+    for health in ["/healthz", "/readyz"] {
+        assert_eq!(get(health).send_to(narrow.port).status, 200, "{health}");
+    }
     let too_slow = finish(&mut slow);
     assert_eq!(get("/healthz").send_to(narrow.port).status, 200);
     vec![
@@ -256,6 +259,11 @@ fn of_a_database() -> Vec<(&'static str, Answer)> {
     let ask = |path: &str| get(path).by(token).send_to(serve.port);
     assert_eq!(ask("/api/v1/tenants/acme").status, 200);
     let exhausted = with_one_connection(&url, token);
+    let unknown = with_a_line_that_breaks(&url, token);
+    let contention = while_it_passes(&url, || {
+        let rename = call("PATCH", "/api/v1/tenants/acme").json(&json!({ "name": "Acme" }));
+        rename.by(token).send_to(serve.port)
+    });
     // What failed while the tenant was looked for is no tenant that is not there.
     crate::world::sql(&url, "alter table rowhouse.locator rename to lost");
     let internal = ask("/api/v1/tenants/acme/workspaces");
@@ -269,6 +277,8 @@ fn of_a_database() -> Vec<(&'static str, Answer)> {
     );
     vec![
         ("pool-exhausted", exhausted),
+        ("commit-unknown", unknown),
+        ("contention", contention),
         ("internal", internal),
         ("not-ready", get("/readyz").send_to(serve.port)),
         ("connect", ask("/api/v1/tenants/acme")),
@@ -324,4 +334,91 @@ fn with_one_connection(url: &str, token: &str) -> Answer {
     assert_eq!(holding.code(), "timeout", "who held it was given up, too");
     drop(owner);
     behind
+}
+
+/// While Postgres refuses a change by states that pass: others are at the same rows, or it has no room. The first answer.
+fn while_it_passes(url: &str, ask: impl Fn() -> Answer) -> Answer {
+    let mut answers = Vec::new();
+    for (state, code) in [
+        ("40001", "contention"),
+        ("40P01", "contention"),
+        ("55P03", "contention"),
+        ("53100", "connect"),
+        ("53200", "connect"),
+        ("08006", "connect"),
+    ] {
+        crate::world::sql(
+            url,
+            &format!(
+                "create function public.refuse() returns trigger language plpgsql
+                   as $$begin raise exception 'row 17 of somebody' using errcode = '{state}'; end$$;
+                 create trigger refuse before update on rowhouse.tenants for each row execute function public.refuse()"
+            ),
+        );
+        let answer = ask();
+        crate::world::sql(
+            url,
+            "drop trigger refuse on rowhouse.tenants; drop function public.refuse()",
+        );
+        assert_eq!(
+            (answer.status, &*answer.code()),
+            (503, code),
+            "{state}: {answer:?}"
+        );
+        assert!(!answer.body.contains("somebody"), "{answer:?}");
+        answers.push(answer);
+    }
+    assert_eq!(ask().status, 200, "the control: it has passed");
+    answers.remove(0)
+}
+
+/// The line to the database breaks behind the COMMIT of a tenant that is founded: it is there, and nobody can say so.
+fn with_a_line_that_breaks(url: &str, token: &str) -> Answer {
+    let serve = Serve::on(&breaking_behind_commit(url), &[]);
+    let body = json!({ "slug": "founded-or-not", "name": "Founded", "kind": "organization" });
+    let answer = post("/api/v1/tenants", &body).by(token).send_to(serve.port);
+    let founded = "select count(*) from rowhouse.tenants where slug = 'founded-or-not'";
+    assert_eq!(crate::world::count(url, founded), 1);
+    answer
+}
+
+/// URL of the same database by way of a line of ours, which hands on the COMMIT of whoever founds a tenant and no answer to it.
+fn breaking_behind_commit(url: &str) -> String {
+    let (before, path) = url.rsplit_once('/').unwrap();
+    let (before, port) = before.rsplit_once(':').unwrap();
+    let server: u16 = port.parse().unwrap();
+    let line = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let ours = line.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in line.incoming() {
+            let (mut client, Ok(mut server)) =
+                (client.unwrap(), TcpStream::connect(("127.0.0.1", server)))
+            else {
+                return;
+            };
+            let (mut back, mut answers) =
+                (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || {
+                drop(std::io::copy(&mut back, &mut answers));
+                drop(answers.shutdown(Shutdown::Both));
+            });
+            std::thread::spawn(move || {
+                let (mut bytes, mut said) = ([0; 4096], String::new());
+                while let Ok(length @ 1..) = client.read(&mut bytes) {
+                    said.push_str(&String::from_utf8_lossy(&bytes[..length]).to_lowercase());
+                    let founds = said.split_once("rowhouse.found_tenant(");
+                    if founds.is_some_and(|(_, behind)| behind.contains("commit")) {
+                        drop(client.shutdown(Shutdown::Both));
+                        drop(server.write_all(&bytes[..length]));
+                        break;
+                    }
+                    if server.write_all(&bytes[..length]).is_err() {
+                        break;
+                    }
+                }
+                drop(server.shutdown(Shutdown::Write));
+            });
+        }
+    });
+    format!("{before}:{ours}/{path}")
 }

@@ -6,6 +6,7 @@ mod acceptance;
 mod access;
 mod bad_input;
 mod callers;
+mod command_walk;
 mod commands;
 mod coverage;
 mod deployments;

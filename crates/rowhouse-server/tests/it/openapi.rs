@@ -51,6 +51,7 @@ fn the_page_that_shows_it_asks_nobody_else() {
     }
     get("/docs/nothing.js").refused(404, "not-found");
     get("/docs/..%2fopenapi.json").refused(404, "not-found");
+    get("/docs/%ff").invalid("file");
 }
 
 #[test]
@@ -96,4 +97,28 @@ fn each_operation_says_what_it_does_and_each_change_takes_an_example() {
         operation.example();
         operation.success();
     }
+}
+
+/// What each example of a refusal says is what its place in the document says, and has what its schema needs.
+#[test]
+fn the_examples_of_refusals_are_whole_problems() {
+    let mut examples = 0;
+    for operation in operations() {
+        let said = &document()["paths"][operation.path][operation.method]["responses"];
+        for (status, response) in said.as_object().unwrap() {
+            let example = &response["content"]["application/problem+json"]["example"];
+            if example.is_null() {
+                continue;
+            }
+            examples += 1;
+            let status: u16 = status.parse().unwrap();
+            assert_eq!(operation.differs(status, &example.to_string()), None);
+            assert_eq!(example["status"], status);
+            let code = example["code"].as_str().unwrap();
+            assert_eq!(example["type"], format!("urn:rowhouse:error:{code}"));
+            assert!(response["description"].as_str().unwrap().contains(code));
+            assert_eq!(example["field"].is_string(), code == "invalid");
+        }
+    }
+    assert!(examples >= 500, "{examples}");
 }

@@ -32,7 +32,7 @@ fn the_five_minutes_work_as_printed() {
         });
         rest = &rest[at + comment.len()..];
     }
-    assert!(expected >= 8, "{expected}");
+    assert!(expected >= 13, "{expected}");
     assert!(output.contains("0 leaks"), "the tour: {output}");
     for token in ["command not found", "syntax error"] {
         assert!(!output.contains(token), "{output}");

@@ -78,6 +78,11 @@ fn slow_headers_are_given_up_and_their_sender_is_told() {
         Some("application/problem+json")
     );
     assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    let id = answer
+        .header("x-request-id")
+        .expect("what leads to the log");
+    assert!(serve.log().contains(id), "{id}: {}", serve.log());
     assert_eq!(rest(&mut silent), "", "who asks nothing is told nothing");
     assert!((Duration::from_millis(900)..SOON).contains(&began.elapsed()));
     assert_eq!(get("/healthz").send_to(serve.port).status, 200);
