@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use rowhouse::audit::{self, Filter, Sealed, Verified};
-use rowhouse::ids::{PrincipalId, ResourceId, WorkspaceId};
+use rowhouse::ids::{PrincipalId, ProjectId, ResourceId, WorkspaceId};
 use rowhouse::select::LONGEST_PAGE;
 use rowhouse::{Error, Result};
 
@@ -31,6 +31,9 @@ pub enum Command {
         /// Only what was done in this workspace
         #[arg(long, value_name = "wsp_..")]
         workspace: Option<WorkspaceId>,
+        /// Only what was done in this project
+        #[arg(long, value_name = "prj_..")]
+        project: Option<ProjectId>,
         /// Only what was done to this resource
         #[arg(long, value_name = "res_..")]
         resource: Option<ResourceId>,
@@ -64,6 +67,7 @@ impl Command {
                 action,
                 actor,
                 workspace,
+                project,
                 resource,
                 limit,
             } => {
@@ -71,6 +75,7 @@ impl Command {
                     action: action.map(named).transpose()?,
                     actor,
                     workspace,
+                    project,
                     resource,
                     after: None,
                 };

@@ -1,12 +1,11 @@
 //! Plans: the wall is an index condition, never a filter over other tenants' rows; parallel plans survive it.
 
-use rowhouse::ids::{TenantId, UserId};
+use rowhouse::ids::{ProjectId, TenantId, UserId};
 use rowhouse::members::{self, Role};
 use rowhouse::resources::{self, Filter};
 use rowhouse::tenants::{self, NewTenant};
 use rowhouse::{Context, users};
 use tokio_postgres::types::ToSql;
-use uuid::Uuid;
 
 use crate::people::member;
 use crate::world::World;
@@ -121,7 +120,7 @@ async fn crowd(world: &World, slug: &str, rows: i32) -> Crowd {
     }
     tx.commit().await.unwrap();
     // Half is a project's, half is the owner's own; Ann made two, and may read three.
-    let project = Uuid::new_v4();
+    let project = ProjectId::new();
     let mut tx = world.house.begin(&Context::user(id, owner)).await.unwrap();
     let make = "insert into rowhouse.projects (id, name) values ($1, 'p')";
     tx.execute(make, &[&project]).await.unwrap();
