@@ -423,7 +423,7 @@ async fn each_condition_of_each_rule_is_missed() {
         let before = place.doctor(&Options::default()).await;
         let unexpected: Vec<_> = before
             .iter()
-            .filter(|one| !speaks.contains(&one.rule.as_str()))
+            .filter(|one| !speaks.contains(&one.rule.as_str()) && one.rule != "server-minor")
             .collect();
         assert!(unexpected.is_empty(), "{unexpected:#?}");
         for mutant in mutants
