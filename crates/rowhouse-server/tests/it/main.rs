@@ -9,6 +9,7 @@ mod callers;
 mod commands;
 mod coverage;
 mod deployments;
+mod doctor;
 mod document;
 mod errors;
 mod falls;
