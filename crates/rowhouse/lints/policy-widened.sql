@@ -1,7 +1,7 @@
 -- A09, A12. A condition that names the tenant's column and does not hold to it: another side of an OR lets rows pass
 -- without it, or it compares with <>, or the row with itself.
 with
-  -- Read from the stored tree. Few policies have an OR, and the others are one comparison.
+  -- Read from the stored tree, of the few that have an OR, or are one comparison by <> or of nothing but the row.
   condition (oid, relation, attnum, col, tree) as (
     select p.oid, p.relation, t.attnum, t.col, regexp_replace(e.tree, '\\.', '', 'g')
     from policy p
@@ -9,7 +9,9 @@ with
     join pg_policy s on s.oid = p.oid
     cross join lateral (values (s.polqual::text, p.found), (s.polwithcheck::text, p.written)) as e (tree, asks)
     where e.asks >= 3
-      and (e.tree like '%{BOOLEXPR :boolop or %' or e.tree like '{OPEXPR %')
+      and (e.tree like '%{BOOLEXPR :boolop or %'
+        or substring(e.tree from '^\{OPEXPR :opno (\d+) ')::oid in (select oid from pg_operator where oprrest = 'neqsel'::regproc)
+        or (e.tree like '{OPEXPR %' and e.tree !~ '\{(CONST|FUNCEXPR|SQLVALUEFUNCTION|SUBLINK|PARAM) '))
       and e.tree ~ format(':varno 1 :varattno %s ', t.attnum)
   ),
   -- Each of these has to hold: the sides of an AND, or the whole.
