@@ -64,7 +64,7 @@ const NOT_MISSED: &[(&str, &str, &str)] = &[
     ),
     (
         "policy-reads-setting",
-        "t.oid = n.relation",
+        "t.oid = s.relation",
         "names one table of those that read the setting: any will do",
     ),
     (
