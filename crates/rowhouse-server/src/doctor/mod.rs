@@ -1,12 +1,14 @@
 //! `rowhouse doctor`: what is open in the row security of a database, ours or not.
 //!
 //! Exit code 0: nothing of level error that is not in the baseline; 1: something is; 2: it could not be asked, or the
-//! command line cannot be understood. So a script can tell a bad database from one that is down.
+//! command line cannot be understood. So a script can tell a bad database from one that is down. A rule that could not
+//! be asked is a warning, since the others were; where none could, or one with `--strict`, that is 2 as well.
 
 mod baseline;
 mod page;
 mod sarif;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +45,9 @@ pub struct Arguments {
     /// Ask only this rule
     #[arg(long = "rule", value_name = "NAME")]
     rules: Vec<String>,
+    /// Exit code 2 where one rule could not be asked (otherwise: where none could)
+    #[arg(long)]
+    strict: bool,
     /// Count rows that refer to nothing: this reads the tables
     #[arg(long)]
     count: bool,
@@ -73,6 +78,13 @@ pub async fn run(
     };
     let mut owner = target.place(settings)?.guest().await?;
     let findings = doctor::run(owner.client(), &options).await?;
+    let unasked = unasked(&findings);
+    let asked = match options.rules.len() {
+        0 => doctor::RULES.len(),
+        _ => options.rules.iter().collect::<BTreeSet<_>>().len(),
+    };
+    // Whatever the baseline knows of it: what was not asked was not found closed.
+    let blind = unasked >= asked || (arguments.strict && unasked > 0);
     if let Some(file) = &arguments.write_baseline {
         baseline::write(file, &findings)?;
     }
@@ -91,9 +103,20 @@ pub async fn run(
         output::line(&page::text(&new, hidden, colours))?;
     }
     Ok(match Counts::of(&new).of_level(Level::Error) {
+        0 if blind => ExitCode::from(2),
         0 => ExitCode::SUCCESS,
         _ => ExitCode::from(1),
     })
+}
+
+/// How many rules could not be asked.
+fn unasked(findings: &[Finding]) -> usize {
+    let rules: BTreeSet<&str> = findings
+        .iter()
+        .filter(|found| found.is_unasked())
+        .map(|found| found.rule.as_str())
+        .collect();
+    rules.len()
 }
 
 /// How many findings of each level.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use rowhouse::tables::doctor::{Finding, Level};
 
 use super::Counts;
+use crate::output::tame;
 
 const BOLD: &str = "1";
 const DIM: &str = "2";
@@ -31,11 +32,11 @@ pub fn text(findings: &[Finding], hidden: usize, colours: bool) -> String {
             writeln!(
                 page,
                 "\n  {} {}  {}\n    {}\n    {}",
-                paint(BOLD, &finding.object),
-                finding.what,
+                paint(BOLD, &tame(&finding.object)),
+                tame(&finding.what),
                 paint(DIM, &format!("[{}]", finding.rule)),
-                paint(DIM, &finding.why),
-                finding.mend
+                paint(DIM, &tame(&finding.why)),
+                tame(&finding.mend)
             )
             .unwrap_or_default();
         }

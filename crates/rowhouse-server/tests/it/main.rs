@@ -10,6 +10,7 @@ mod command_walk;
 mod commands;
 mod coverage;
 mod deployments;
+mod doctor;
 mod document;
 mod errors;
 mod falls;

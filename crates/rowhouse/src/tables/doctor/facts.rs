@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 
 /// What the migrations make, on one page: a test proves that they do.
 const PAGE: &str = include_str!("../../../schema.sql");
+/// Known holes of the server, one a line.
+const SERVER_HOLES: &str = include_str!("server_holes.txt");
 /// Columns that hold a tenant wherever they stand, the likeliest first.
 pub(in crate::tables) const TENANT_COLUMNS: &[&str] = &[
     "tenant_id",
@@ -89,7 +91,7 @@ impl Facts {
     }
 
     /// In the order of `prelude.sql`.
-    pub fn parameters(&self) -> [Parameter<'_>; 19] {
+    pub fn parameters(&self) -> [Parameter<'_>; 20] {
         [
             (&self.tables, Type::OID_ARRAY),
             (&self.columns, Type::INT2_ARRAY),
@@ -110,6 +112,7 @@ impl Facts {
             (&self.settings, Type::TEXT_ARRAY),
             (&self.setting_tables, Type::OID_ARRAY),
             (&self.plans, Type::TEXT),
+            (&SERVER_HOLES, Type::TEXT),
         ]
     }
 
@@ -266,4 +269,29 @@ async fn needed(
     attempt(tx, sql, parameters)
         .await?
         .map_err(|why| Error::Schema(format!("the catalogue cannot be read: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SERVER_HOLES;
+
+    /// The rule passes over a line that it does not understand.
+    #[test]
+    fn each_line_of_the_servers_holes_is_understood() {
+        for line in SERVER_HOLES.lines().filter(|line| !line.starts_with('#')) {
+            let mut words = line.split(' ');
+            let cve = words.next().unwrap();
+            assert!(cve.starts_with("CVE-20"), "{line}");
+            let fixed: Vec<(u32, u32)> = words
+                .map_while(|word| {
+                    let (major, minor) = word.split_once('.')?;
+                    Some((major.parse().ok()?, minor.parse().ok()?))
+                })
+                .collect();
+            assert!(!fixed.is_empty(), "{line}");
+            assert!(fixed.is_sorted() && fixed[0].0 >= 15, "{line}");
+            assert!(line.split(' ').nth(1 + fixed.len()).is_some(), "{line}");
+            assert_eq!(SERVER_HOLES.matches(&format!("\n{cve} ")).count(), 1);
+        }
+    }
 }

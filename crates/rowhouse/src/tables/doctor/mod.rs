@@ -21,6 +21,8 @@ use facts::Facts;
 pub(super) use facts::{MAYBE_TENANT_COLUMNS, TENANT_COLUMNS};
 pub use rules::{RULES, Rule};
 
+/// How a finding begins that says of a rule that it could not run.
+const UNASKED: &str = "could not be asked: ";
 const PRELUDE: &str = include_str!("prelude.sql");
 /// Names and operators mean Postgres's own, whatever the database holds; what is temporary comes last.
 const SETTINGS: &str = "set local search_path = pg_catalog, pg_temp; set local lock_timeout = '2s'; set local jit = off";
@@ -52,6 +54,13 @@ pub struct Finding {
     pub why: String,
     /// The statement or step that mends it.
     pub mend: String,
+}
+
+impl Finding {
+    /// Whether it says that its rule, or a part of it, could not be asked.
+    pub fn is_unasked(&self) -> bool {
+        self.what.starts_with(UNASKED)
+    }
 }
 
 /// What the catalogue cannot tell.
@@ -186,7 +195,7 @@ fn unasked(rule: &str, why: &str) -> Finding {
         rule: rule.to_owned(),
         level: Level::Warning,
         object: "this rule".into(),
-        what: format!("could not be asked: {why}"),
+        what: format!("{UNASKED}{why}"),
         why: "What it would have found is not known.".into(),
         mend: "Ask again as a login that may read this part of the catalogue, or when the database is less busy.".into(),
     }

@@ -6,6 +6,7 @@
 --   $14 to $16  Rowhouse is here; its list can be read; what its migrations make, as `schema.sql` has it
 --   $17, $18    settings that policies read, each with the table            (settings.sql)
 --   $19         what the planner answered                                   (plans.sql)
+--   $20         known holes of the server                                   (server_holes.txt)
 with recursive
   tenant_table as (
     select c.oid, format('%I.%I', n.nspname, c.relname) as name, c.relname, c.relowner as owner, c.relkind as kind,
@@ -218,6 +219,13 @@ with recursive
   plan as (
     select p.relation, p.statement, p.tenant, p.plan
     from jsonb_to_recordset($19::text::jsonb) as p (relation oid, statement text, tenant text, plan jsonb)
+  ),
+  -- Holes of the server itself, and the minor version of each major one that mends it.
+  server_hole (place, cve, what, major, minor) as (
+    select line.place, m[1], m[3], split_part(fixed, '.', 1)::int, split_part(fixed, '.', 2)::int
+    from regexp_split_to_table($20, '\n') with ordinality as line (text, place),
+      regexp_match(line.text, '^(CVE-\S+)((?: \d+\.\d+)+) (.+)$') as m,
+      regexp_split_to_table(ltrim(m[2]), ' ') as fixed
   ),
   -- (view, what it reads), one step.
   reads (view, relation) as (

@@ -37,6 +37,7 @@ rules![
     "policy-check-open",
     "policy-for-some-roles",
     "policy-opens-without-context",
+    "policy-widened",
     "policy-trusts-writable-table",
     "policy-reads-setting",
     "policy-function-volatility",

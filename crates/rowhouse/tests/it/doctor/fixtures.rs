@@ -67,6 +67,22 @@ pub const FIXTURES: &[Fixture] = &[
          create table shop.new partition of shop.log for values from ('2020-01-01') to ('2030-01-01');
          {wall shop.new}",
     ),
+    // It has row-level security of its own, and a policy that asks for nobody.
+    shop(
+        "partition-open",
+        Error,
+        "shop.old",
+        "create table shop.log (tenant_id uuid not null default shop.tenant(), at date not null, primary key (tenant_id, at)) partition by range (at);
+         {wall shop.log}
+         create table shop.old partition of shop.log for values from ('2000-01-01') to ('2020-01-01');
+         alter table shop.old enable row level security, force row level security; grant select on shop.old to {app};
+         create policy everybody on shop.old for select to {app} using (true)",
+        "create table shop.log (tenant_id uuid not null default shop.tenant(), at date not null, primary key (tenant_id, at)) partition by range (at);
+         {wall shop.log}
+         create table shop.old partition of shop.log for values from ('2000-01-01') to ('2020-01-01');
+         alter table shop.old enable row level security, force row level security; grant select on shop.old to {app};
+         create policy own on shop.old for select to {app} using (tenant_id = (select shop.tenant()))",
+    ),
     shop(
         "policy-or",
         Error,
@@ -153,6 +169,72 @@ pub const FIXTURES: &[Fixture] = &[
         "drop policy tenant_floor on shop.notes; drop policy inside on shop.notes;
          create policy own on shop.notes to {app}
          using (coalesce(current_setting('shop.tenant', true), '') = '' or tenant_id = shop.tenant())",
+        "",
+    ),
+    shop(
+        "policy-widened",
+        Warning,
+        "policy own on shop.notes",
+        "alter table shop.notes add is_public boolean; drop policy tenant_floor on shop.notes; drop policy inside on shop.notes;
+         create policy own on shop.notes to {app} using (tenant_id = shop.tenant() or true)",
+        "alter table shop.notes add is_public boolean; drop policy tenant_floor on shop.notes; drop policy inside on shop.notes;
+         create policy own on shop.notes to {app} using (tenant_id = shop.tenant() or false)",
+    ),
+    shop(
+        "policy-widened",
+        Warning,
+        "policy own on shop.notes",
+        "alter table shop.notes add is_public boolean; drop policy tenant_floor on shop.notes; drop policy inside on shop.notes;
+         create policy own on shop.notes to {app} using (tenant_id = shop.tenant() or is_public)",
+        // Above a floor it widens nothing; nor does one to a role that the application never has, nor one that looks rights up.
+        "alter table shop.notes add is_public boolean; create role {extra} nologin;
+         create policy theirs on shop.notes for select to {app} using (tenant_id = shop.tenant() or is_public);
+         create table shop.posts (tenant_id uuid not null default shop.tenant() primary key, is_public boolean);
+         alter table shop.posts enable row level security, force row level security; grant select on shop.posts to {app};
+         create policy own on shop.posts to {extra} using (tenant_id = shop.tenant() or is_public);
+         create policy mine on shop.posts to {app} using (tenant_id = shop.tenant() or tenant_id in (select n.tenant_id from shop.notes n))",
+    ),
+    shop(
+        "policy-widened",
+        Warning,
+        "policy own on shop.notes",
+        "alter table shop.notes add is_public boolean; drop policy tenant_floor on shop.notes; drop policy inside on shop.notes;
+         create policy own on shop.notes to {app} using (body <> '' and (is_public or tenant_id = (select shop.tenant())))",
+        "alter table shop.notes add is_public boolean; drop policy tenant_floor on shop.notes; drop policy inside on shop.notes;
+         create policy own on shop.notes to {app} using (tenant_id = (select shop.tenant()) and (is_public or body <> '' or tenant_id is null))",
+    ),
+    shop(
+        "policy-widened",
+        Warning,
+        "policy own on shop.notes",
+        "alter table shop.notes add is_public boolean; drop policy tenant_floor on shop.notes; drop policy inside on shop.notes;
+         create policy own on shop.notes to {app} using (tenant_id <> shop.tenant())",
+        "alter table shop.notes add is_public boolean; drop policy tenant_floor on shop.notes; drop policy inside on shop.notes;
+         create policy own on shop.notes to {app} using (tenant_id = shop.tenant())",
+    ),
+    shop(
+        "policy-widened",
+        Warning,
+        "policy own on shop.notes",
+        "alter table shop.notes add is_public boolean; drop policy tenant_floor on shop.notes; drop policy inside on shop.notes;
+         create policy own on shop.notes to {app} using (tenant_id = tenant_id)",
+        "alter table shop.notes add is_public boolean; drop policy tenant_floor on shop.notes; drop policy inside on shop.notes;
+         create policy own on shop.notes to {app} using (tenant_id = '00000000-0000-0000-0000-000000000001')",
+    ),
+    // The floor itself; and what becomes of a row, where it was found rightly.
+    shop(
+        "policy-widened",
+        Warning,
+        "policy tenant_floor on shop.notes",
+        "alter policy tenant_floor on shop.notes using (tenant_id = (select shop.tenant()) or body = 'everybody''s')",
+        "",
+    ),
+    shop(
+        "policy-widened",
+        Warning,
+        "policy own on shop.notes",
+        "drop policy tenant_floor on shop.notes; drop policy inside on shop.notes;
+         create policy own on shop.notes to {app} using (tenant_id = shop.tenant()) with check (tenant_id = shop.tenant() or body = '')",
         "",
     ),
     shop(
@@ -253,6 +335,40 @@ pub const FIXTURES: &[Fixture] = &[
         "create role {extra} nologin; grant usage, create on schema shop to {extra}; set role {extra};
          create function shop.total() returns bigint language plpgsql security definer as $$ begin return 1; end $$",
         "",
+    ),
+    // A path of its own, that leads to where the application may create.
+    shop(
+        "definer-without-search-path",
+        Error,
+        "function shop.total()",
+        r#"create schema "open, house"; grant create on schema "open, house" to {app};
+         create function shop.total() returns bigint language plpgsql security definer set search_path = pg_catalog, "open, house", pg_temp
+         as $$ begin return 1; end $$"#,
+        r#"create schema "open, house"; create role {extra} nologin; grant create on schema "open, house" to {extra};
+         create function shop.total() returns bigint language plpgsql security definer set search_path = pg_catalog, "open, house", pg_temp
+         as $$ begin return 1; end $$"#,
+    ),
+    // Named or not, pg_temp is searched: first, where it does not stand last.
+    shop(
+        "definer-without-search-path",
+        Warning,
+        "function shop.total()",
+        "create function shop.total() returns bigint language plpgsql security definer set search_path = shop as $$ begin return (select count(*) from notes); end $$",
+        "create function shop.total() returns bigint language plpgsql security definer set search_path = shop, pg_temp as $$ begin return (select count(*) from notes); end $$",
+    ),
+    shop(
+        "definer-without-search-path",
+        Warning,
+        "function shop.total()",
+        "create function shop.total() returns bigint language plpgsql security definer set search_path = pg_temp, shop as $$ begin return (select count(*) from notes); end $$",
+        "",
+    ),
+    shop(
+        "definer-without-search-path",
+        Info,
+        "function shop.total()",
+        "create function shop.total() returns bigint language plpgsql security definer set search_path = '' as $$ begin return (select count(*) from shop.notes); end $$",
+        "create function shop.total() returns bigint language plpgsql security definer set search_path = pg_catalog, pg_temp as $$ begin return (select count(*) from shop.notes); end $$",
     ),
     shop(
         "definer-bypasses",
@@ -387,6 +503,15 @@ pub const FIXTURES: &[Fixture] = &[
         "create function shop.watch() returns event_trigger language plpgsql as $$ begin end $$;
          create event trigger watch on ddl_command_end execute function shop.watch(); alter event trigger watch disable",
     ),
+    // The application writes the code that the owner of the tables runs.
+    shop(
+        "event-trigger",
+        Error,
+        "event trigger watch",
+        "create function shop.watch() returns event_trigger language plpgsql as $$ begin end $$;
+         create event trigger watch on ddl_command_end execute function shop.watch(); alter function shop.watch() owner to {app}",
+        "",
+    ),
     shop(
         "table-in-no-class",
         Warning,
@@ -421,6 +546,13 @@ pub const FIXTURES: &[Fixture] = &[
         "index shop.notes_lower_idx",
         "create unique index on shop.notes (lower(body))",
         "create unique index on shop.notes (tenant_id, lower(body))",
+    ),
+    shop(
+        "unique-without-tenant",
+        Warning,
+        "index shop.apart",
+        "alter table shop.notes add constraint apart exclude using btree (body with =)",
+        "alter table shop.notes add constraint apart exclude using btree (tenant_id with =, body with =)",
     ),
     shop(
         "foreign-key-without-tenant",

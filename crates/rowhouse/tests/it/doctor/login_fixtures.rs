@@ -54,6 +54,14 @@ pub const FIXTURES: &[Fixture] = &[
         "create role {extra} nologin; grant {extra} to {app} with admin option",
     ),
     shop(
+        "login-may-grant-itself",
+        Error,
+        "role {app}",
+        "create role {extra} nologin createrole; grant {extra} to {app}",
+        "create role {extra} nologin createrole",
+    )
+    .before(16),
+    shop(
         "login-replicates",
         Error,
         "role {app}",
@@ -73,6 +81,20 @@ pub const FIXTURES: &[Fixture] = &[
         "role {app}",
         "create role {extra} nologin; grant pg_monitor to {extra}; grant {extra} to {app}",
         "create role {extra} nologin; grant pg_monitor to {extra}",
+    ),
+    shop(
+        "login-has-server-role",
+        Error,
+        "role {app}",
+        "grant pg_execute_server_program to {app}",
+        "",
+    ),
+    shop(
+        "login-has-server-role",
+        Warning,
+        "role {app}",
+        "grant pg_read_all_data to {app}",
+        "",
     ),
     shop(
         "login-has-settings",
@@ -108,6 +130,13 @@ pub const FIXTURES: &[Fixture] = &[
         "shop.notes",
         "grant truncate, references on shop.notes to {app}",
         "create role {extra} nologin; grant truncate, trigger on shop.notes to {extra}",
+    ),
+    shop(
+        "right-beyond-rows",
+        Error,
+        "shop.notes",
+        "grant trigger on shop.notes to {app}",
+        "",
     ),
     shop(
         "right-beyond-rows",

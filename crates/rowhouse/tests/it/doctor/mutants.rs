@@ -64,7 +64,7 @@ const NOT_MISSED: &[(&str, &str, &str)] = &[
     ),
     (
         "policy-reads-setting",
-        "t.oid = n.relation",
+        "t.oid = s.relation",
         "names one table of those that read the setting: any will do",
     ),
     (
@@ -423,7 +423,7 @@ async fn each_condition_of_each_rule_is_missed() {
         let before = place.doctor(&Options::default()).await;
         let unexpected: Vec<_> = before
             .iter()
-            .filter(|one| !speaks.contains(&one.rule.as_str()))
+            .filter(|one| !speaks.contains(&one.rule.as_str()) && one.rule != "server-minor")
             .collect();
         assert!(unexpected.is_empty(), "{unexpected:#?}");
         for mutant in mutants
