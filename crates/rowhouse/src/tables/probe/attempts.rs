@@ -9,12 +9,16 @@ use super::facts::{Reference, Table, Target, WayKind};
 use super::rows::{Slot, Wish, insert, outside};
 use super::shoot::said;
 use super::stage::{Answer, literal};
-use super::{Attack, Attempt, Operation, Path, Prober, Verdict};
+use super::{Attack, Attempt, NO_TIME, Operation, Path, Prober, Verdict};
 use crate::error::{Error, Result};
 
 impl Prober {
     /// Everything that is tried on a table, in one transaction.
     pub async fn table(&mut self, target: &Target) -> Result<()> {
+        if self.is_late() {
+            self.nothing(target, NO_TIME);
+            return Ok(());
+        }
         self.in_one_transaction(target).await?;
         self.on_a_fresh_session(target).await
     }
@@ -60,6 +64,10 @@ impl Prober {
         ways: &[super::facts::Way],
     ) -> Result<()> {
         for (side, slot) in PLANTED {
+            if self.is_late() {
+                self.nothing(target, NO_TIME);
+                return Ok(());
+            }
             let planted = self.rows.plant(&self.stage, target.oid, side, slot).await?;
             match planted {
                 Ok(()) => {}
@@ -107,6 +115,10 @@ impl Prober {
         object: &str,
         aim: &Aim,
     ) -> Result<()> {
+        if self.is_late() {
+            self.untried(target, path, object, Operation::Insert, EVERY, NO_TIME);
+            return Ok(());
+        }
         let wish = Wish {
             side: OTHER,
             slot: Slot::Extra,
@@ -202,6 +214,9 @@ impl Prober {
         reference: &Reference,
         tenant: Option<i16>,
     ) -> Result<Result<(String, String), String>> {
+        if self.is_late() {
+            return Ok(Err(NO_TIME.to_owned()));
+        }
         let planted = self
             .rows
             .plant(&self.stage, reference.parent, OTHER, Slot::Own)
@@ -240,6 +255,19 @@ impl Prober {
     /// The partitions, by name: the one that holds the planted rows in every way, the others by what is in them.
     async fn try_leaves(&mut self, target: &Target, table: &Arc<Table>, aim: &Aim) -> Result<()> {
         if table.leaves.is_empty() {
+            return Ok(());
+        }
+        if self.is_late() {
+            for leaf in &table.leaves {
+                self.untried(
+                    target,
+                    Path::Partition,
+                    &leaf.name,
+                    Operation::Read,
+                    EVERY,
+                    NO_TIME,
+                );
+            }
             return Ok(());
         }
         let sql = format!(
@@ -302,6 +330,17 @@ impl Prober {
         path: Path,
         object: &str,
     ) -> Result<()> {
+        if self.is_late() {
+            self.untried(
+                target,
+                path,
+                object,
+                Operation::Read,
+                &[Attack::None, Attack::Other],
+                NO_TIME,
+            );
+            return Ok(());
+        }
         let (sql, control) = match (&target.tenant, self.stage.is_ours) {
             (_, true) => (
                 format!("select from {object} limit 1"),

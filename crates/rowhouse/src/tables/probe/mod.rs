@@ -148,8 +148,11 @@ pub struct Untried {
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// `held` or `leak`.
+    /// `held` or `leak`. "Held" speaks for all that was asked for only when `incomplete` is empty.
     pub verdict: Verdict,
+    /// What was left out altogether although the login has a right to it, and why: no time, a lock, no row that could be made.
+    #[serde(default)]
+    pub incomplete: Vec<String>,
     /// Attempts that were made.
     pub attempts: usize,
     /// Of these, how many leaked.
@@ -354,13 +357,13 @@ pub async fn run(
     for target in &targets {
         prober.table(target).await?;
         done(&report.take(target, std::mem::take(&mut prober.attempts)));
-        if !options.pause.is_zero() {
-            tokio::time::sleep(options.pause).await;
-        }
+        report.mind(target);
+        tokio::time::sleep(options.pause.min(prober.left())).await;
     }
     if options.tables.is_empty() {
         for (target, attempts) in around::run(&mut prober, options, &targets).await? {
             done(&report.take(&target, attempts));
+            report.mind_time(&target);
         }
     }
     report.seconds = began.elapsed().as_secs_f64();
@@ -420,6 +423,20 @@ struct Prober {
     app: Option<tokio_postgres::Client>,
 }
 
+/// Why something was not tried.
+const NO_TIME: &str = "no time was left";
+
+impl Prober {
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Nothing more is asked of the database, but to roll back.
+    fn is_late(&self) -> bool {
+        self.left().is_zero()
+    }
+}
+
 impl Report {
     async fn new(client: &tokio_postgres::Client, options: &Options) -> Result<Self> {
         let row = client
@@ -430,6 +447,7 @@ impl Report {
             .await?;
         Ok(Self {
             verdict: Verdict::Held,
+            incomplete: Vec::new(),
             attempts: 0,
             leaks: 0,
             not_tried: 0,
@@ -451,6 +469,32 @@ impl Report {
             at: row.get(1),
             seconds: 0.0,
         })
+    }
+
+    /// Whether "held" would be said of a table of which nothing was tried, and not for want of rights.
+    fn mind(&mut self, target: &facts::Target) {
+        self.mind_time(target);
+        let was_tried = self.relations.last().is_none_or(|last| last.attempts > 0);
+        let reason = self
+            .untried
+            .iter()
+            .filter(|untried| untried.relation == target.name)
+            .map(|untried| &untried.reason)
+            .find(|reason| !reason.starts_with(rows::NO_RIGHT_AT_ALL) && *reason != NO_TIME);
+        if let (false, Some(reason)) = (was_tried, reason) {
+            self.incomplete.push(format!("{}: {reason}", target.name));
+        }
+    }
+
+    /// Likewise of anything that time ran out for, be it in the middle.
+    fn mind_time(&mut self, target: &facts::Target) {
+        if self
+            .untried
+            .iter()
+            .any(|untried| untried.relation == target.name && untried.reason == NO_TIME)
+        {
+            self.incomplete.push(format!("{}: {NO_TIME}", target.name));
+        }
     }
 
     /// Counts what was tried on a relation.

@@ -6,7 +6,7 @@ use super::aim::{EVERY, NOT_LEFTOVER, ONLY_OTHER, OTHER, OWN, Shot};
 use super::facts::{Table, Target, Way};
 use super::rows::Slot;
 use super::stage::{ident, literal};
-use super::{Operation, Path, Prober};
+use super::{NO_TIME, Operation, Path, Prober};
 use crate::error::Result;
 
 /// Shorter ones stand in other rows by chance.
@@ -20,6 +20,17 @@ impl Prober {
         table: &Table,
         way: &Way,
     ) -> Result<()> {
+        if self.is_late() {
+            self.untried(
+                target,
+                Path::View,
+                &way.name,
+                Operation::Read,
+                EVERY,
+                NO_TIME,
+            );
+            return Ok(());
+        }
         let column = self.column_of(way, target).await?;
         let marks = self.marks(target, table);
         let condition = match (&column, marks.is_empty()) {
@@ -133,6 +144,17 @@ impl Prober {
         if self.stage.is_ours {
             self.try_existing(target, Path::View, &way.name).await
         } else {
+            if self.is_late() {
+                self.untried(
+                    target,
+                    Path::View,
+                    &way.name,
+                    Operation::Read,
+                    EVERY,
+                    NO_TIME,
+                );
+                return Ok(());
+            }
             let tenant = literal(&self.stage.sides[OTHER].tenant);
             let Some(column) = self.column_of(way, target).await? else {
                 self.untried(

@@ -197,26 +197,47 @@ async fn a_locked_table_is_not_waited_for() {
         "{report:#?}"
     );
     assert_eq!(report.relations[1].verdict, Verdict::Held, "{report:#?}");
+    assert_eq!(report.incomplete.len(), 1, "{:?}", report.incomplete);
+    assert!(
+        report.incomplete[0].starts_with("public.notes: "),
+        "{:?}",
+        report.incomplete
+    );
     blocker.batch_execute("rollback").await.unwrap();
 }
 
-/// What there is no time for is said.
+/// What there is no time for is said, and nothing is asked of the database for it: not even a rest is waited for.
 #[tokio::test]
 async fn at_its_limit_it_stops() {
     let world = World::new().await;
     let options = Options {
-        limit: Duration::from_millis(300),
+        limit: Duration::from_secs(3),
+        pause: Duration::from_secs(60),
         ..options(&world).await
     };
-    let report = probe::run(&mut world.owner().await, &options, |_| {})
+    let mut owner = world.owner().await;
+    let run = probe::run(&mut owner, &options, |_| {});
+    let report = tokio::time::timeout(Duration::from_secs(30), run)
         .await
+        .expect("the limit of three seconds was not kept")
         .unwrap();
-    assert!(
-        report
+    // The rest after the first table takes what time was left.
+    assert!(report.relations[0].attempts > 0, "{report:#?}");
+    for relation in &report.relations[1..] {
+        let reasons: Vec<&str> = report
             .untried
             .iter()
-            .any(|untried| untried.reason == "no time was left"),
-        "{:#?}",
-        report.untried
-    );
+            .filter(|untried| untried.relation == relation.relation)
+            .map(|untried| untried.reason.as_str())
+            .collect();
+        assert_eq!(
+            (relation.attempts, reasons),
+            (0, vec!["no time was left"]),
+            "{relation:?}"
+        );
+        let left_out = format!("{}: no time was left", relation.relation);
+        assert!(report.incomplete.contains(&left_out), "{report:#?}");
+    }
+    assert_eq!(report.verdict, Verdict::Held);
+    assert!(report.incomplete.len() > 10, "{:?}", report.incomplete);
 }
