@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::aim::{Aim, EVERY, ONLY_OTHER, OTHER, OWN, PLANTED, Shot, by_key};
-use super::facts::{Reference, Table, Target, WayKind};
+use super::facts::{Reference, Table, Target};
 use super::rows::{Slot, Wish, insert, outside};
 use super::shoot::said;
 use super::stage::{Answer, literal};
@@ -37,7 +37,7 @@ impl Prober {
             return self.shared(target, &table).await;
         }
         if let Some(trigger) = table.reaches_out() {
-            self.nothing(target, &outside(&table.name, &trigger.function));
+            self.nothing(target, &outside(&trigger.table, &trigger.function));
             return Ok(());
         }
         if target.tenant.is_none() {
@@ -86,14 +86,7 @@ impl Prober {
         self.try_references(target, table).await?;
         self.try_leaves(target, table, &aim).await?;
         for way in ways {
-            match way.kind {
-                WayKind::View => self.try_view(target, table, way).await?,
-                WayKind::Materialized => self.try_materialized(target, way).await?,
-                WayKind::Function if self.functions => {
-                    self.try_function(target, way).await?;
-                }
-                WayKind::Function => {}
-            }
+            self.try_way(target, table, way).await?;
         }
         Ok(())
     }

@@ -282,10 +282,15 @@ pub async fn plan(owner: &mut Owner, options: &Options) -> Result<Plan> {
     };
     for target in &targets {
         let table = facts.table(&client, target.oid).await?;
-        // Rowhouse's own triggers are part of the wall.
-        let of_ours = is_ours && target.name.starts_with("rowhouse.");
-        for trigger in table.triggers.iter().filter(|_| !of_ours) {
-            let said = format!("{} on {} ({})", trigger.name, table.name, trigger.function);
+        for trigger in &table.triggers {
+            // Rowhouse's own triggers are part of the wall.
+            if is_ours && trigger.table.starts_with("rowhouse.") {
+                continue;
+            }
+            let said = format!(
+                "{} on {} ({})",
+                trigger.name, trigger.table, trigger.function
+            );
             if trigger.notifies {
                 plan.notify.push(said.clone());
             }
@@ -295,6 +300,11 @@ pub async fn plan(owner: &mut Owner, options: &Options) -> Result<Plan> {
             plan.triggers.push(said);
         }
         plan.sequences.extend(table.sequences.iter().cloned());
+    }
+    // A table that cascades from several is met several times.
+    for met in [&mut plan.triggers, &mut plan.notify, &mut plan.reach_out] {
+        met.sort();
+        met.dedup();
     }
     Ok(plan)
 }
@@ -310,6 +320,7 @@ pub async fn run(
 ) -> Result<Report> {
     let began = Instant::now();
     let client = owner.another().await?;
+    around::refuse_pooler([owner.client(), &client]).await?;
     client
         .batch_execute("set application_name = 'rowhouse probe'; set lock_timeout = '200ms'; set statement_timeout = '60s'")
         .await?;
@@ -475,10 +486,12 @@ impl Report {
     fn mind(&mut self, target: &facts::Target) {
         self.mind_time(target);
         let was_tried = self.relations.last().is_none_or(|last| last.attempts > 0);
+        let of_itself = |made: &String| made.starts_with(Path::Table.as_str());
         let reason = self
             .untried
             .iter()
             .filter(|untried| untried.relation == target.name)
+            .filter(|untried| untried.attempts.iter().any(of_itself))
             .map(|untried| &untried.reason)
             .find(|reason| !reason.starts_with(rows::NO_RIGHT_AT_ALL) && *reason != NO_TIME);
         if let (false, Some(reason)) = (was_tried, reason) {

@@ -125,7 +125,7 @@ impl Rows {
             return Ok(Err(format!("{} refers to itself in a circle", table.name)));
         }
         if let Some(trigger) = table.reaches_out() {
-            return Ok(Err(outside(&table.name, &trigger.function)));
+            return Ok(Err(outside(&trigger.table, &trigger.function)));
         }
         path.push(oid);
         let made = self.insert(stage, &table, side, slot, path).await;
