@@ -329,7 +329,7 @@ async fn at_its_limit_it_stops() {
     let world = World::new().await;
     let options = Options {
         limit: Duration::from_secs(3),
-        pause: Duration::from_secs(60),
+        pause: Duration::from_mins(1),
         ..options(&world).await
     };
     let mut owner = world.owner().await;
