@@ -178,8 +178,12 @@ pub(crate) async fn single(url: &Secret, pooled: bool) -> Result<tokio_postgres:
 
 /// `db error: FATAL: password authentication failed ...`, or the operating system's word, without the URL.
 fn cannot_connect(error: &tokio_postgres::Error) -> Error {
-    let cause =
+    let mut cause =
         std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    // In PgBouncer's words, which name neither itself nor the way out.
+    if cause.contains("unsupported startup parameter") {
+        cause.push_str(". That is a pooler's answer: name the server itself, or set pooled = true for the application");
+    }
     Error::Connect(cause)
 }
 

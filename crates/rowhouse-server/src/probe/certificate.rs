@@ -363,6 +363,7 @@ mod tests {
     fn report() -> Report {
         Report {
             verdict: Verdict::Held,
+            incomplete: Vec::new(),
             attempts: 3,
             leaks: 0,
             not_tried: 1,

@@ -54,7 +54,10 @@ async fn look(owner_url: &Secret, app: &Secret, every: u64) -> Result<()> {
     probe::record(&mut owner, &report).await?;
     let (attempts, leaks, not_tried) = (report.attempts, report.leaks, report.not_tried);
     let catalogue = &report.catalogue_hash;
-    if report.verdict == Verdict::Held {
+    if report.verdict == Verdict::Held && !report.incomplete.is_empty() {
+        let left_out = report.incomplete.join("; ");
+        tracing::warn!(attempts, leaks, not_tried, %catalogue, %left_out, "probe: held, but not complete");
+    } else if report.verdict == Verdict::Held {
         tracing::info!(attempts, leaks, not_tried, %catalogue, "probe: held");
     } else {
         for leak in &report.leaked {

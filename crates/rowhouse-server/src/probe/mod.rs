@@ -1,7 +1,7 @@
 //! `rowhouse probe`: attacks the wall of a live database, ours or not, and says what held.
 //!
-//! Exit code 0: held; 1: a leak, or a certificate that is not what it says; 2: it could not be tried, or the command line
-//! cannot be understood. So a script can tell an open wall from a database that is down.
+//! Exit code 0: held; 1: a leak, or a certificate that is not what it says; 2: it could not be tried, or only in part, or the
+//! command line cannot be understood. So a script can tell an open wall from a database that is down.
 
 mod certificate;
 mod job;
@@ -73,8 +73,8 @@ pub struct Arguments {
     /// Show what earlier runs found
     #[arg(long)]
     history: bool,
-    /// Write a signed certificate of what was found: .json, or .html to be read
-    #[arg(long, value_name = "FILE")]
+    /// Write a signed certificate of what was found: .json, or .html to be read. It speaks for the whole wall
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tables", "no_functions"])]
     certificate: Option<PathBuf>,
     /// Verify a certificate, and say what it says
     #[arg(long, value_name = "FILE", conflicts_with_all = ["certificate", "history", "dry_run"])]
@@ -129,10 +129,18 @@ pub async fn run(
     if arguments.tables.is_empty() {
         probe::record(&mut owner, &report).await?;
     }
-    if let Some((form, file, signer)) = signer {
-        certificate::write(form, file, &signer, &report)?;
+    let passes_for_whole = report.verdict == Verdict::Leak || report.incomplete.is_empty();
+    if let Some((form, file, signer)) = signer.as_ref().filter(|_| passes_for_whole) {
+        certificate::write(*form, file, signer, &report)?;
     }
     show(&report, out)?;
+    if !passes_for_whole {
+        aside(&page::incomplete(&report))?;
+        if signer.is_some() {
+            aside("No certificate was written: it would speak for the whole wall.")?;
+        }
+        return Ok(ExitCode::from(2));
+    }
     Ok(match report.verdict {
         Verdict::Held => ExitCode::SUCCESS,
         _ => ExitCode::from(1),

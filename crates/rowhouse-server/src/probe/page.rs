@@ -128,13 +128,16 @@ pub fn report(report: &Report, colours: bool) -> String {
             .unwrap_or_default();
         }
     }
+    let is_whole = report.incomplete.is_empty();
     let colour = match report.verdict {
-        Verdict::Held => "1;32",
+        Verdict::Held if is_whole => "1;32",
+        Verdict::Held => "1;33",
         _ => "1;31",
     };
     let summary = format!(
-        "{}: {} attempts, {} leaks, {} not tried, in {:.1} s.",
+        "{}{}: {} attempts, {} leaks, {} not tried, in {:.1} s.",
         word(report.verdict),
+        if is_whole { "" } else { ", but not complete" },
         report.attempts,
         report.leaks,
         report.not_tried,
@@ -142,6 +145,15 @@ pub fn report(report: &Report, colours: bool) -> String {
     );
     write!(page, "\n\n{}", paint(colour, &summary)).unwrap_or_default();
     page
+}
+
+/// Why "held" does not speak for all that was asked for.
+pub fn incomplete(report: &Report) -> String {
+    format!(
+        "The probe is not complete: of {} nothing, or not everything, could be tried: {}.",
+        report.incomplete.len(),
+        few(&report.incomplete)
+    )
 }
 
 /// Earlier runs.
@@ -159,7 +171,11 @@ pub fn history(past: &[Past]) -> String {
         past.iter().map(|line| {
             vec![
                 format!("{:.0}", line.at),
-                word(line.verdict).into(),
+                if line.complete {
+                    word(line.verdict).to_owned()
+                } else {
+                    format!("{}, in part", word(line.verdict))
+                },
                 line.attempts.to_string(),
                 line.leaks.to_string(),
                 line.not_tried.to_string(),

@@ -36,6 +36,7 @@ fn a_seeded_database_holds_and_a_hole_is_exit_code_1() {
     assert!(text.lines().last().unwrap().starts_with("held: "), "{text}");
 
     certified(&house);
+    in_part(&house);
 
     sql(
         &owner(&house),
@@ -46,7 +47,9 @@ fn a_seeded_database_holds_and_a_hole_is_exit_code_1() {
     assert_eq!(leak["leaked"][0]["relation"], "rowhouse.resource_acl");
     let past = answer(&house, &["--history"], 0);
     // A part of the tables is no probe of the wall: it is not in the history.
-    assert_eq!(past.as_array().unwrap().len(), 3);
+    assert_eq!(past.as_array().unwrap().len(), 4);
+    assert_eq!(past[0]["complete"], false);
+    assert_eq!(past[1]["complete"], true);
     assert!(
         past.as_array()
             .unwrap()
@@ -86,6 +89,36 @@ fn certified(house: &House) {
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(key).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
+}
+
+/// What was not tried must not pass for what held: another exit code, a word of it, and nothing that is signed.
+fn in_part(house: &House) {
+    let file = house.folder.path().join("part.json");
+    let path = file.to_str().unwrap();
+    let ran = house.run(&[
+        "probe",
+        "--limit",
+        "2",
+        "--pause",
+        "60000",
+        "--certificate",
+        path,
+    ]);
+    assert_eq!(ran.code, 2, "{} {}", ran.stdout, ran.stderr);
+    let last = ran.stdout.lines().last().unwrap();
+    assert!(last.starts_with("held, but not complete: "), "{last}");
+    for said in ["is not complete", "no time was left", "No certificate"] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    }
+    for part in [
+        ["--table", "rowhouse.teams", "--certificate"].as_slice(),
+        &["--no-functions", "--certificate"],
+    ] {
+        let ran = house.run(&[&["probe"], part, &[path]].concat());
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains("cannot be used with"), "{}", ran.stderr);
+    }
+    assert!(!file.exists());
 }
 
 fn tampered(house: &House, file: &Path) {

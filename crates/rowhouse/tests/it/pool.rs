@@ -599,6 +599,11 @@ pub struct Bouncer {
 
 impl Bouncer {
     pub async fn start(mode: &str, always_reset: bool) -> Self {
+        Self::start_with(mode, always_reset, "").await
+    }
+
+    /// With settings of its own besides.
+    pub async fn start_with(mode: &str, always_reset: bool, besides: &str) -> Self {
         let program =
             std::env::var("ROWHOUSE_PGBOUNCER").unwrap_or_else(|_| "/usr/sbin/pgbouncer".into());
         assert!(
@@ -622,7 +627,7 @@ impl Bouncer {
             format!(
                 "[databases]\n* = host=127.0.0.1 port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
                  auth_type = scram-sha-256\nauth_file = {users}\npool_mode = {mode}\ndefault_pool_size = 4\nmax_client_conn = 500\n\
-                 server_reset_query = DISCARD ALL\nserver_reset_query_always = {reset}\nserver_login_retry = 1\n",
+                 server_reset_query = DISCARD ALL\nserver_reset_query_always = {reset}\nserver_login_retry = 1\n{besides}\n",
                 server = server_port(),
                 users = users.display(),
                 reset = u8::from(always_reset),

@@ -11,17 +11,45 @@ use super::facts::Target;
 use super::rows::NO_RIGHT;
 use super::shoot::said;
 use super::stage::{Answer, ident, literal, refused, say};
-use super::{Attack, Attempt, Operation, Options, Path, Prober, Verdict};
+use super::{Attack, Attempt, NO_TIME, Operation, Options, Path, Prober, Verdict};
 use crate::connect::{Secret, single};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tx::HAND_BACK;
 
 /// Of the registry, what every login reads on purpose: lists of tables and versions, which belong to nobody.
 const OPEN_REGISTRY: [&str; 2] = ["rowhouse.managed_tables", "rowhouse.schema_history"];
 
+/// A pooler hands what the probe leaves on a connection to somebody else, and drops the bounds that the probe sets for its
+/// session. One that lends a connection for longer than a transaction is as good as none.
+pub(super) async fn refuse_pooler(sessions: [&Client; 2]) -> Result<()> {
+    const POOLED: &str = "a pooler (PgBouncer, or one like it) stands between this process and Postgres, and lends one connection to \
+        several sessions: the probe needs connections of its own. Name the server itself in both URLs";
+    let pooled = || Error::Config(POOLED.into());
+    // Two sessions that are there at once have one process each. A pooler lends the connection that was used last.
+    for _ in 0..4 {
+        let mut pids = [0; 2];
+        for (client, pid) in sessions.into_iter().zip(&mut pids) {
+            // Pooling by statement takes no transaction at all.
+            client
+                .batch_execute("begin; rollback")
+                .await
+                .map_err(|_| pooled())?;
+            *pid = client
+                .query_typed_one("select pg_backend_pid()", &[])
+                .await?
+                .get(0);
+        }
+        if pids[0] == pids[1] {
+            return Err(pooled());
+        }
+    }
+    Ok(())
+}
+
 /// A session of the login's. Nothing is changed on it.
 pub(super) async fn session(url: &Secret, options: &Options) -> Result<Client> {
     let client = single(url, false).await?;
+    refuse_pooler([&client, &single(url, false).await?]).await?;
     client
         .batch_execute(&format!(
             "set lock_timeout = '200ms'; set statement_timeout = '{}ms'",
@@ -38,6 +66,20 @@ pub(super) async fn run(
     targets: &[Target],
 ) -> Result<Vec<(Target, Vec<Attempt>)>> {
     let mut done = Vec::new();
+    if prober.is_late() {
+        for around in ["registry", "login", "connection"] {
+            let target = named(around, around);
+            let made = attempt(
+                &target,
+                around,
+                Attack::Other,
+                Verdict::NotTried,
+                NO_TIME.into(),
+            );
+            done.push((target, vec![made]));
+        }
+        return Ok(done);
+    }
     if prober.stage.is_ours {
         done.extend(prober.registry().await?);
     }
@@ -94,6 +136,20 @@ impl Prober {
             return Ok(());
         };
         if target.class == "shared" || target.tenant.is_none() || self.stage.by_login() {
+            return Ok(());
+        }
+        if self.is_late() {
+            let made = Attempt {
+                path: Path::Connection,
+                ..attempt(
+                    target,
+                    &target.name,
+                    Attack::None,
+                    Verdict::NotTried,
+                    NO_TIME.into(),
+                )
+            };
+            self.attempts.push(made);
             return Ok(());
         }
         let sql = format!("select from {} limit 1", target.name);
@@ -162,6 +218,17 @@ impl Prober {
                 continue;
             }
             let target = named(&name, "registry");
+            if self.is_late() {
+                let made = attempt(
+                    &target,
+                    &name,
+                    Attack::Other,
+                    Verdict::NotTried,
+                    NO_TIME.into(),
+                );
+                done.push((target, vec![made]));
+                continue;
+            }
             let sql = match name.as_str() {
                 "rowhouse.tenants" | "rowhouse.organizations" => format!(
                     "select from {name} where id = {}",

@@ -5,16 +5,20 @@
 use std::sync::Arc;
 
 use super::aim::{Aim, EVERY, ONLY_OTHER, OTHER, OWN, PLANTED, Shot, by_key};
-use super::facts::{Reference, Table, Target, WayKind};
+use super::facts::{Reference, Table, Target};
 use super::rows::{Slot, Wish, insert, outside};
 use super::shoot::said;
 use super::stage::{Answer, literal};
-use super::{Attack, Attempt, Operation, Path, Prober, Verdict};
+use super::{Attack, Attempt, NO_TIME, Operation, Path, Prober, Verdict};
 use crate::error::{Error, Result};
 
 impl Prober {
     /// Everything that is tried on a table, in one transaction.
     pub async fn table(&mut self, target: &Target) -> Result<()> {
+        if self.is_late() {
+            self.nothing(target, NO_TIME);
+            return Ok(());
+        }
         self.in_one_transaction(target).await?;
         self.on_a_fresh_session(target).await
     }
@@ -33,7 +37,7 @@ impl Prober {
             return self.shared(target, &table).await;
         }
         if let Some(trigger) = table.reaches_out() {
-            self.nothing(target, &outside(&table.name, &trigger.function));
+            self.nothing(target, &outside(&trigger.table, &trigger.function));
             return Ok(());
         }
         if target.tenant.is_none() {
@@ -60,6 +64,10 @@ impl Prober {
         ways: &[super::facts::Way],
     ) -> Result<()> {
         for (side, slot) in PLANTED {
+            if self.is_late() {
+                self.nothing(target, NO_TIME);
+                return Ok(());
+            }
             let planted = self.rows.plant(&self.stage, target.oid, side, slot).await?;
             match planted {
                 Ok(()) => {}
@@ -78,14 +86,7 @@ impl Prober {
         self.try_references(target, table).await?;
         self.try_leaves(target, table, &aim).await?;
         for way in ways {
-            match way.kind {
-                WayKind::View => self.try_view(target, table, way).await?,
-                WayKind::Materialized => self.try_materialized(target, way).await?,
-                WayKind::Function if self.functions => {
-                    self.try_function(target, way).await?;
-                }
-                WayKind::Function => {}
-            }
+            self.try_way(target, table, way).await?;
         }
         Ok(())
     }
@@ -107,6 +108,10 @@ impl Prober {
         object: &str,
         aim: &Aim,
     ) -> Result<()> {
+        if self.is_late() {
+            self.untried(target, path, object, Operation::Insert, EVERY, NO_TIME);
+            return Ok(());
+        }
         let wish = Wish {
             side: OTHER,
             slot: Slot::Extra,
@@ -202,6 +207,9 @@ impl Prober {
         reference: &Reference,
         tenant: Option<i16>,
     ) -> Result<Result<(String, String), String>> {
+        if self.is_late() {
+            return Ok(Err(NO_TIME.to_owned()));
+        }
         let planted = self
             .rows
             .plant(&self.stage, reference.parent, OTHER, Slot::Own)
@@ -240,6 +248,19 @@ impl Prober {
     /// The partitions, by name: the one that holds the planted rows in every way, the others by what is in them.
     async fn try_leaves(&mut self, target: &Target, table: &Arc<Table>, aim: &Aim) -> Result<()> {
         if table.leaves.is_empty() {
+            return Ok(());
+        }
+        if self.is_late() {
+            for leaf in &table.leaves {
+                self.untried(
+                    target,
+                    Path::Partition,
+                    &leaf.name,
+                    Operation::Read,
+                    EVERY,
+                    NO_TIME,
+                );
+            }
             return Ok(());
         }
         let sql = format!(
@@ -302,6 +323,17 @@ impl Prober {
         path: Path,
         object: &str,
     ) -> Result<()> {
+        if self.is_late() {
+            self.untried(
+                target,
+                path,
+                object,
+                Operation::Read,
+                &[Attack::None, Attack::Other],
+                NO_TIME,
+            );
+            return Ok(());
+        }
         let (sql, control) = match (&target.tenant, self.stage.is_ours) {
             (_, true) => (
                 format!("select from {object} limit 1"),

@@ -1,6 +1,7 @@
 -- One hash over what a wall is made of: relations with their owners, rights and columns, policies, constraints, triggers,
--- views, functions, members of roles, default rights, Rowhouse's own list ($1, as text). Names come qualified, because the
--- search path holds nothing but pg_catalog.
+-- views, functions, members of roles, default rights, the database's own rights and settings, event triggers, what goes out
+-- of it (publications, foreign servers), Rowhouse's own list ($1, as text). Names come qualified, because the search path
+-- holds nothing but pg_catalog.
 with
   ours as (
     select n.oid, n.nspname, n.nspowner, n.nspacl
@@ -71,6 +72,33 @@ with
     select concat_ws(' ', 'default rights', pg_get_userbyid(d.defaclrole), d.defaclnamespace::regnamespace, d.defaclobjtype,
       array(select a::text from unnest(d.defaclacl) a order by 1))
     from pg_default_acl d
+    union all
+    select concat_ws(' ', 'database', pg_get_userbyid(datdba), array(select a::text from unnest(datacl) a order by 1))
+    from pg_database
+    where datname = current_database()
+    union all
+    select concat_ws(' ', 'setting', s.setdatabase <> 0, s.setrole::regrole, array(select c from unnest(s.setconfig) c order by 1))
+    from pg_db_role_setting s
+    where s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+    union all
+    select concat_ws(' ', 'event trigger', evtname, evtevent, pg_get_userbyid(evtowner), evtfoid::regprocedure, evtenabled, evttags)
+    from pg_event_trigger
+    union all
+    select concat_ws(' ', 'foreign server', s.srvname, w.fdwname, pg_get_userbyid(s.srvowner),
+      array(select a::text from unnest(s.srvacl) a order by 1), s.srvoptions)
+    from pg_foreign_server s
+    join pg_foreign_data_wrapper w on w.oid = s.srvfdw
+    union all
+    select concat_ws(' ', 'user mapping', srvname, usename, umoptions)
+    from pg_user_mappings
+    union all
+    select concat_ws(' ', 'publication', p.pubname, p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot,
+      pg_get_userbyid(p.pubowner),
+      array(
+        select concat_ws(' ', r.prrelid::regclass, r.prattrs, pg_get_expr(r.prqual, r.prrelid))
+        from pg_publication_rel r where r.prpubid = p.oid order by 1),
+      array(select n.pnnspid::regnamespace::text from pg_publication_namespace n where n.pnpubid = p.oid order by 1))
+    from pg_publication p
     union all
     select concat_ws(' ', 'managed', $1::text)
   )

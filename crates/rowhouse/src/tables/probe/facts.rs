@@ -91,6 +91,8 @@ pub(super) struct Reference {
 #[derive(Debug, Deserialize)]
 pub(super) struct Trigger {
     pub name: String,
+    /// Its own: the one that is meant, or one that a write there goes on to.
+    pub table: String,
     pub function: String,
     pub notifies: bool,
     pub reaches_out: bool,
@@ -112,6 +114,10 @@ pub(super) struct Way {
     pub arguments: String,
     pub updates: bool,
     pub deletes: bool,
+    /// What a write does is said by a trigger INSTEAD OF, or by a rule.
+    pub otherwise: bool,
+    /// Why it is not taken.
+    pub why_not: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +144,10 @@ impl Table {
         self.triggers.iter().find(|trigger| trigger.reaches_out)
     }
 }
+
+/// Bits of `pg_relation_is_updatable`.
+const UPDATES: i32 = 1 << 2;
+const DELETES: i32 = 1 << 4;
 
 /// The catalogue, each table read once.
 pub(super) struct Facts {
@@ -194,8 +204,10 @@ impl Facts {
                     arguments: row
                         .get::<_, Option<String>>("arguments")
                         .unwrap_or_default(),
-                    updates: updatable & 4 != 0 && row.get("may_update"),
-                    deletes: updatable & 16 != 0 && row.get("may_delete"),
+                    updates: updatable & UPDATES != 0 && row.get("may_update"),
+                    deletes: updatable & DELETES != 0 && row.get("may_delete"),
+                    otherwise: row.get("otherwise"),
+                    why_not: row.get("why_not"),
                 }
             })
             .collect())

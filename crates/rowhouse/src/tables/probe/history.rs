@@ -26,6 +26,8 @@ pub struct Past {
     pub seconds: f64,
     /// SHA-256 of what the wall was made of.
     pub catalogue_hash: String,
+    /// Nothing was left out altogether but for want of rights.
+    pub complete: bool,
 }
 
 /// Writes a line of history. Nothing in a database without Rowhouse.
@@ -50,7 +52,7 @@ pub async fn record(owner: &mut Owner, report: &Report) -> Result<()> {
                 (&report.catalogue_hash, Type::TEXT),
                 (&report.server_version, Type::TEXT),
                 (
-                    &Json(serde_json::json!({ "leaked": report.leaked })),
+                    &Json(serde_json::json!({ "leaked": report.leaked, "incomplete": report.incomplete })),
                     Type::JSONB,
                 ),
             ],
@@ -64,7 +66,8 @@ pub async fn past(owner: &mut Owner, limit: u32) -> Result<Vec<Past>> {
     let rows = owner
         .client()
         .query_typed(
-            "select created_at, verdict, attempts, leaks, not_tried, seconds, catalogue_hash
+            "select created_at, verdict, attempts, leaks, not_tried, seconds, catalogue_hash,
+               coalesce(jsonb_array_length(detail -> 'incomplete'), 0) = 0
              from rowhouse.probes order by created_at desc, id desc limit $1",
             &[(&i64::from(limit), Type::INT8)],
         )
@@ -79,6 +82,7 @@ pub async fn past(owner: &mut Owner, limit: u32) -> Result<Vec<Past>> {
             not_tried: row.get(4),
             seconds: row.get(5),
             catalogue_hash: row.get(6),
+            complete: row.get(7),
         })
         .collect())
 }

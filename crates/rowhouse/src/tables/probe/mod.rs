@@ -148,8 +148,11 @@ pub struct Untried {
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// `held` or `leak`.
+    /// `held` or `leak`. "Held" speaks for all that was asked for only when `incomplete` is empty.
     pub verdict: Verdict,
+    /// What was left out altogether although the login has a right to it, and why: no time, a lock, no row that could be made.
+    #[serde(default)]
+    pub incomplete: Vec<String>,
     /// Attempts that were made.
     pub attempts: usize,
     /// Of these, how many leaked.
@@ -279,10 +282,15 @@ pub async fn plan(owner: &mut Owner, options: &Options) -> Result<Plan> {
     };
     for target in &targets {
         let table = facts.table(&client, target.oid).await?;
-        // Rowhouse's own triggers are part of the wall.
-        let of_ours = is_ours && target.name.starts_with("rowhouse.");
-        for trigger in table.triggers.iter().filter(|_| !of_ours) {
-            let said = format!("{} on {} ({})", trigger.name, table.name, trigger.function);
+        for trigger in &table.triggers {
+            // Rowhouse's own triggers are part of the wall.
+            if is_ours && trigger.table.starts_with("rowhouse.") {
+                continue;
+            }
+            let said = format!(
+                "{} on {} ({})",
+                trigger.name, trigger.table, trigger.function
+            );
             if trigger.notifies {
                 plan.notify.push(said.clone());
             }
@@ -292,6 +300,11 @@ pub async fn plan(owner: &mut Owner, options: &Options) -> Result<Plan> {
             plan.triggers.push(said);
         }
         plan.sequences.extend(table.sequences.iter().cloned());
+    }
+    // A table that cascades from several is met several times.
+    for met in [&mut plan.triggers, &mut plan.notify, &mut plan.reach_out] {
+        met.sort();
+        met.dedup();
     }
     Ok(plan)
 }
@@ -307,6 +320,7 @@ pub async fn run(
 ) -> Result<Report> {
     let began = Instant::now();
     let client = owner.another().await?;
+    around::refuse_pooler([owner.client(), &client]).await?;
     client
         .batch_execute("set application_name = 'rowhouse probe'; set lock_timeout = '200ms'; set statement_timeout = '60s'")
         .await?;
@@ -354,13 +368,13 @@ pub async fn run(
     for target in &targets {
         prober.table(target).await?;
         done(&report.take(target, std::mem::take(&mut prober.attempts)));
-        if !options.pause.is_zero() {
-            tokio::time::sleep(options.pause).await;
-        }
+        report.mind(target);
+        tokio::time::sleep(options.pause.min(prober.left())).await;
     }
     if options.tables.is_empty() {
         for (target, attempts) in around::run(&mut prober, options, &targets).await? {
             done(&report.take(&target, attempts));
+            report.mind_time(&target);
         }
     }
     report.seconds = began.elapsed().as_secs_f64();
@@ -420,6 +434,20 @@ struct Prober {
     app: Option<tokio_postgres::Client>,
 }
 
+/// Why something was not tried.
+const NO_TIME: &str = "no time was left";
+
+impl Prober {
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Nothing more is asked of the database, but to roll back.
+    fn is_late(&self) -> bool {
+        self.left().is_zero()
+    }
+}
+
 impl Report {
     async fn new(client: &tokio_postgres::Client, options: &Options) -> Result<Self> {
         let row = client
@@ -430,6 +458,7 @@ impl Report {
             .await?;
         Ok(Self {
             verdict: Verdict::Held,
+            incomplete: Vec::new(),
             attempts: 0,
             leaks: 0,
             not_tried: 0,
@@ -451,6 +480,34 @@ impl Report {
             at: row.get(1),
             seconds: 0.0,
         })
+    }
+
+    /// Whether "held" would be said of a table of which nothing was tried, and not for want of rights.
+    fn mind(&mut self, target: &facts::Target) {
+        self.mind_time(target);
+        let was_tried = self.relations.last().is_none_or(|last| last.attempts > 0);
+        let of_itself = |made: &String| made.starts_with(Path::Table.as_str());
+        let reason = self
+            .untried
+            .iter()
+            .filter(|untried| untried.relation == target.name)
+            .filter(|untried| untried.attempts.iter().any(of_itself))
+            .map(|untried| &untried.reason)
+            .find(|reason| !reason.starts_with(rows::NO_RIGHT_AT_ALL) && *reason != NO_TIME);
+        if let (false, Some(reason)) = (was_tried, reason) {
+            self.incomplete.push(format!("{}: {reason}", target.name));
+        }
+    }
+
+    /// Likewise of anything that time ran out for, be it in the middle.
+    fn mind_time(&mut self, target: &facts::Target) {
+        if self
+            .untried
+            .iter()
+            .any(|untried| untried.relation == target.name && untried.reason == NO_TIME)
+        {
+            self.incomplete.push(format!("{}: {NO_TIME}", target.name));
+        }
     }
 
     /// Counts what was tried on a relation.

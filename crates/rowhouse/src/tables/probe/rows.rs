@@ -58,6 +58,8 @@ pub(super) struct Wish<'a> {
     pub reference: Option<(&'a Reference, usize, Slot)>,
 }
 
+/// How each reason begins that is one of rights.
+pub(super) const NO_RIGHT_AT_ALL: &str = "the login has no right";
 pub(super) const NO_RIGHT: &str = "the login has no right to do it to its own rows either";
 const TRIES: usize = 40;
 const DEPTH: usize = 32;
@@ -123,7 +125,7 @@ impl Rows {
             return Ok(Err(format!("{} refers to itself in a circle", table.name)));
         }
         if let Some(trigger) = table.reaches_out() {
-            return Ok(Err(outside(&table.name, &trigger.function)));
+            return Ok(Err(outside(&trigger.table, &trigger.function)));
         }
         path.push(oid);
         let made = self.insert(stage, &table, side, slot, path).await;

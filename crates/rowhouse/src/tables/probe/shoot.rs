@@ -1,28 +1,26 @@
 //! How a [`Shot`] is made: the control first, then each context that an attacker can come to, each behind a savepoint; and
 //! what is made of the answer.
 
-use std::time::Instant;
-
 use futures_util::TryStreamExt as _;
 
 use super::aim::{OTHER, Shot};
 use super::facts::Target;
 use super::rows::NO_RIGHT;
 use super::stage::{Answer, Refusal, Stage, refused};
-use super::{Attack, Attempt, Operation, Path, Prober, Verdict};
+use super::{Attack, Attempt, NO_TIME, Operation, Path, Prober, Verdict};
 use crate::error::Result;
 
 impl Prober {
     /// The control, then each context.
     pub(super) async fn shoot(&mut self, target: &Target, shot: &Shot) -> Result<()> {
-        if Instant::now() >= self.deadline {
+        if self.is_late() {
             self.untried(
                 target,
                 shot.path,
                 &shot.object,
                 shot.operation,
                 shot.attacks,
-                "no time was left",
+                NO_TIME,
             );
             return Ok(());
         }

@@ -61,6 +61,8 @@ pub(super) struct Side {
     pub tenant: String,
     /// What opens its context. Without the login.
     enter: String,
+    /// The same with a ticket whose tag is not the key's.
+    forged: Option<String>,
     /// The login that is this tenant, where each has its own.
     login: Option<String>,
 }
@@ -159,6 +161,7 @@ impl Stage {
             self.sides[side] = Side {
                 tenant: id.to_string(),
                 enter: format!("select rowhouse.enter('{}')", ticket.reveal()),
+                forged: Some(forged(&ticket)),
                 login: None,
             };
             projects.push(format!(
@@ -364,9 +367,10 @@ impl Stage {
                 "the settings are the login's own to set: whoever runs SQL as it can be any tenant",
             ),
             Attack::Forged => Ok(format!(
-                "{}; select set_config('app.tenant_id', '{}', true)",
+                "{}; select set_config('app.tenant_id', '{}', true); {}",
                 self.become_side(0),
-                self.sides[1].tenant
+                self.sides[1].tenant,
+                self.sides[1].forged.as_deref().unwrap_or("select")
             )),
             Attack::Replayed => match &self.replay {
                 Some(replay) => Ok(format!("{}; {replay}", self.become_nobody())),
@@ -405,6 +409,7 @@ impl Side {
         Self {
             tenant: String::new(),
             enter: String::new(),
+            forged: None,
             login: None,
         }
     }
@@ -414,6 +419,19 @@ impl Side {
         let (_, rest) = self.enter.split_once('\'')?;
         rest.split_once('\'').map(|(inside, _)| inside)
     }
+}
+
+/// Shows a ticket that somebody made up who has all of a real one but the key: one bit of its tag is another. Where it is
+/// refused, as it has to be, the context is the one of before.
+fn forged(ticket: &Ticket) -> String {
+    let mut bytes = ticket.as_bytes().to_vec();
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    format!(
+        "do $forged$ begin perform rowhouse.enter('\\x{}'); exception when others then null; end $forged$",
+        hex::encode(bytes)
+    )
 }
 
 /// Runs a text of statements; what was said to the last.

@@ -66,18 +66,38 @@ select json_build_object(
       'parent_columns', k.confkey)), '[]')
     from pg_constraint k
     where k.conrelid = c.oid and k.contype = 'f' and k.conparentid = 0),
+  -- Also of what a write here goes on to: partitions and children, and tables whose keys cascade from it.
   'triggers', (
+    with recursive reached (oid) as (
+      select c.oid
+      union
+      select onward.oid
+      from reached
+      cross join lateral (
+        select i.inhrelid from pg_inherits i where i.inhparent = reached.oid
+        union all
+        select k.conrelid
+        from pg_constraint k
+        where k.confrelid = reached.oid and k.contype = 'f'
+          and (k.confdeltype in ('c', 'n', 'd') or k.confupdtype in ('c', 'n', 'd'))
+      ) onward (oid)
+    )
     select coalesce(json_agg(json_build_object(
       'name', format('%I', g.tgname),
+      'table', format('%I.%I', gn.nspname, gc.relname),
       'function', p.oid::regprocedure::text,
       'notifies', p.prosrc ~* '\m(pg_notify|notify)\M',
       'reaches_out', p.prosrc ~* '\m(dblink\w*|http_\w+|http|net|pg_net|program|lo_export|pg_write_\w+|pg_file_\w+)\s*[.(]|\mprogram\M|\mlo_export\M'
         or l.lanname not in ('sql', 'plpgsql', 'internal', 'c') and not l.lanpltrusted)
-      order by g.tgname), '[]')
-    from pg_trigger g
+      order by gc.oid <> c.oid, gn.nspname, gc.relname, g.tgname), '[]')
+    from reached
+    join pg_trigger g on g.tgrelid = reached.oid
+    join pg_class gc on gc.oid = g.tgrelid
+    join pg_namespace gn on gn.oid = gc.relnamespace
     join pg_proc p on p.oid = g.tgfoid
     join pg_language l on l.oid = p.prolang
-    where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled in ('O', 'A')),
+    where not g.tgisinternal and g.tgenabled in ('O', 'A')
+      and (g.tgrelid = c.oid or g.tgparentid = 0)), -- not again what a partition has of its parent
   'sequences', (
     select coalesce(json_agg(format('%I.%I', sn.nspname, s.relname) order by 1), '[]')
     from (

@@ -3,16 +3,46 @@
 //! What they show is recognised by the tenant's id in some column, or by a value that only the other side's own row has.
 
 use super::aim::{EVERY, NOT_LEFTOVER, ONLY_OTHER, OTHER, OWN, Shot};
-use super::facts::{Table, Target, Way};
+use super::facts::{Table, Target, Way, WayKind};
 use super::rows::Slot;
 use super::stage::{ident, literal};
-use super::{Operation, Path, Prober};
+use super::{NO_TIME, Operation, Path, Prober};
 use crate::error::Result;
 
 /// Shorter ones stand in other rows by chance.
 const SHORTEST_MARK: usize = 8;
 
 impl Prober {
+    /// Takes it, or says why not.
+    pub(super) async fn try_way(
+        &mut self,
+        target: &Target,
+        table: &Table,
+        way: &Way,
+    ) -> Result<()> {
+        let (path, attacks) = match way.kind {
+            WayKind::View | WayKind::Materialized => (Path::View, EVERY),
+            WayKind::Function => (Path::Function, NOT_LEFTOVER),
+        };
+        let why_not = match &way.why_not {
+            Some(why) => Some(why.as_str()),
+            None if path == Path::Function && !self.functions => {
+                Some("functions were not to be called")
+            }
+            None if self.is_late() => Some(NO_TIME),
+            None => None,
+        };
+        if let Some(why) = why_not {
+            self.untried(target, path, &way.name, Operation::Read, attacks, why);
+            return Ok(());
+        }
+        match way.kind {
+            WayKind::View => self.try_view(target, table, way).await,
+            WayKind::Materialized => self.try_materialized(target, way).await,
+            WayKind::Function => self.try_function(target, way).await,
+        }
+    }
+
     /// A view: read in every context, written where it lets itself be written.
     pub(super) async fn try_view(
         &mut self,
@@ -60,6 +90,23 @@ impl Prober {
         let Some(column) = column.filter(|_| self.stage.is_ours) else {
             return Ok(());
         };
+        if way.otherwise {
+            for (operation, is_given) in [
+                (Operation::Update, way.updates),
+                (Operation::Delete, way.deletes),
+            ] {
+                let attacks = if is_given { NOT_LEFTOVER } else { &[] };
+                self.untried(
+                    target,
+                    Path::View,
+                    &way.name,
+                    operation,
+                    attacks,
+                    "a trigger INSTEAD OF or a rule writes it, and what that reaches is not known",
+                );
+            }
+            return Ok(());
+        }
         if way.deletes {
             let sql = format!("delete from {} where {condition}", way.name);
             self.shoot(target, &shot(Operation::Delete, sql, NOT_LEFTOVER))

@@ -262,3 +262,104 @@ async fn what_cannot_be_probed_says_why() {
     let plan = probe::plan(&mut owner, &shop.by_setting()).await.unwrap();
     assert_eq!(plan.reach_out.len(), 1, "{plan:?}");
 }
+
+/// No rollback takes back what a trigger does outside, wherever a write goes on to: a sequence counts the calls.
+#[tokio::test]
+async fn a_trigger_further_on_that_reaches_outside_is_not_run() {
+    let shop = Shop::new("further", SHOP).await;
+    shop.build(
+        "create sequence calls; grant usage on calls to {app};
+         create function dblink_exec(text) returns bigint language sql as $$ select nextval('calls') $$;
+         create function call_home() returns trigger language plpgsql as
+           $$ begin perform dblink_exec('x'); return coalesce(new, old); end $$;
+         create table parts (id serial primary key, org_id int not null, task_id uuid not null references tasks on delete cascade);
+         create trigger home after delete on parts for each statement execute function call_home();
+         create table days (org_id int not null, id int not null, primary key (org_id, id)) partition by range (id);
+         create table days_all partition of days default;
+         insert into days values (2, 1);
+         create trigger home after insert or update on days_all for each row execute function call_home();
+         alter table days enable row level security, force row level security;
+         create policy own on days using (org_id = nullif(current_setting('app.current_org_id', true), '')::int);
+         grant select, insert, update, delete on days to {app}",
+    )
+    .await;
+    let report = shop.probe(&shop.by_setting()).await;
+    let called: bool = connect(&cluster().superuser(&shop.database))
+        .await
+        .query_one("select is_called from calls", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert!(!called, "{:#?}", report.untried);
+    for (relation, trigger) in [("tasks", "parts"), ("days", "days_all")] {
+        let relation = format!("public.{relation}");
+        let why = format!("a trigger of public.{trigger} calls call_home()");
+        assert!(
+            report
+                .untried
+                .iter()
+                .any(|untried| untried.relation == relation && untried.reason.starts_with(&why)),
+            "{why}: {:#?}",
+            report.untried
+        );
+    }
+    assert!(report.relations.iter().any(|relation| {
+        relation.relation == "public.projects" && relation.verdict == Verdict::Held
+    }));
+}
+
+/// A way that is not taken is not passed over in silence.
+#[tokio::test]
+async fn each_way_that_is_not_taken_says_why() {
+    let shop = Shop::new("ways", SHOP).await;
+    shop.build(
+        "create function dblink_exec(text) returns text language sql as 'select $1';
+         create function parsed() returns setof tasks language sql security definer
+           begin atomic select t.* from tasks t where dblink_exec('x') is not null; end;
+         create function returned() returns bigint language sql security definer
+           return (select count(*) from tasks where dblink_exec('x') is not null);
+         create function plain() returns setof tasks language sql security definer
+           as $$ select t.* from tasks t where dblink_exec('x') is not null $$;
+         create procedure proceed() language sql security definer as 'select count(*) from tasks';
+         create function silent() returns void language sql security definer as 'select count(*) from tasks';
+         create language odd handler plpgsql_call_handler;
+         create function foreign_words() returns setof tasks language odd security definer
+           as $$ begin return query select * from tasks; end $$;
+         create view unread as select * from tasks;
+         create function called() returns setof tasks language sql security definer as 'select * from tasks where false'",
+    )
+    .await;
+    let report = shop.probe(&shop.by_setting()).await;
+    let said = |report: &Report, object: &str| {
+        report
+            .untried
+            .iter()
+            .filter(|untried| untried.relation == "public.tasks")
+            .filter(|untried| {
+                let ends = format!(" (public.{object})");
+                untried.attempts.iter().any(|made| made.ends_with(&ends))
+            })
+            .map(|untried| untried.reason.clone())
+            .next()
+            .unwrap_or_else(|| panic!("{object} was passed over: {:#?}", report.untried))
+    };
+    for (object, why) in [
+        ("parsed", "it reaches outside"),
+        ("returned", "it reaches outside"),
+        ("plain", "it reaches outside"),
+        ("proceed", "a procedure is not called"),
+        ("silent", "it answers nothing"),
+        ("foreign_words", "it is written in odd"),
+        ("unread", "the login has no right"),
+        ("called", "the control did not work"),
+    ] {
+        let said = said(&report, object);
+        assert!(said.starts_with(why), "{object}: {said}");
+    }
+    let without = Options {
+        functions: false,
+        ..shop.by_setting()
+    };
+    let said = said(&shop.probe(&without).await, "called");
+    assert_eq!(said, "functions were not to be called");
+}

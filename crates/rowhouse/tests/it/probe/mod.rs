@@ -37,6 +37,9 @@ pub fn line(attempt: &Attempt) -> String {
     )
 }
 
+/// Functions of our own that change what their name says, and answer nothing.
+const ANSWERS_NOTHING: &str = "it answers nothing in which a row could be seen";
+
 /// Why a relation's attempts were not made, without those that only rights forbid, and those that an empty table forbids:
 /// where there is no row, there is nothing that would ask for a context.
 fn untried(report: &Report, relation: &str) -> Vec<String> {
@@ -46,6 +49,7 @@ fn untried(report: &Report, relation: &str) -> Vec<String> {
         .filter(|untried| untried.relation == relation)
         .filter(|untried| !untried.reason.starts_with("the login has no right"))
         .filter(|untried| untried.reason != "no row is in it that is not planted")
+        .filter(|untried| untried.reason != ANSWERS_NOTHING)
         .map(|untried| format!("{}: {:?}", untried.reason, untried.attempts))
         .collect()
 }
@@ -57,7 +61,10 @@ fn is_out_of_reach(report: &Report, relation: &Relation) -> bool {
             .untried
             .iter()
             .filter(|untried| untried.relation == relation.relation)
-            .all(|untried| untried.reason.starts_with("the login has no right"))
+            .all(|untried| {
+                untried.reason.starts_with("the login has no right")
+                    || untried.reason == ANSWERS_NOTHING
+            })
 }
 
 #[tokio::test]
@@ -66,6 +73,7 @@ async fn our_own_schema_holds() {
     let report = probed(&world).await;
     assert_eq!(report.verdict, Verdict::Held, "{:#?}", report.leaked);
     assert!(report.attempts >= 300, "{}", report.attempts);
+    assert_eq!(report.incomplete, [""; 0]);
     // Every walled table was attacked, and what was not tried has a reason that is its own.
     for relation in &report.relations {
         let walled = ["admin", "content"].contains(&relation.class.as_str());

@@ -56,6 +56,15 @@ const SEEN: &[(&str, &str)] = &[
         "table read replayed public.notes",
     ),
     (
+        "create or replace function rowhouse_private.is_ours(ticket bytea) returns boolean language sql stable return true",
+        "table read forged public.notes",
+    ),
+    (
+        "create or replace view rowhouse_private.context with (security_invoker = true) as
+         select true as fits, current_setting('app.tenant_id', true) as tenant from rowhouse_private.keyring k",
+        "table read forged public.notes",
+    ),
+    (
         "create function mine() returns uuid language sql immutable return current_setting('app.tenant_id')::uuid;
          alter policy tenant_floor on notes using (tenant_id = (select mine()))",
         "table read leftover public.notes",
