@@ -30,6 +30,7 @@ mod rights;
 mod trail;
 #[path = "it/wall.rs"]
 mod wall;
+#[expect(dead_code, reason = "none of them is done to a database of nobody")]
 #[path = "it/world.rs"]
 mod world;
 

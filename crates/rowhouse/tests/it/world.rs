@@ -93,7 +93,6 @@ impl World {
 }
 
 /// A migrated database of its own, and nothing in it.
-#[allow(dead_code, reason = "the mutants have no use for it")]
 pub async fn fresh_database() -> String {
     copy(BARE).await
 }
