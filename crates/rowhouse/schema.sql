@@ -1787,7 +1787,7 @@ begin
   if not found then
     raise exception 'the caller is not what he was when he entered' using errcode = 'RH005';
   end if;
-  return new;
+  return null;
 end
 
 function rowhouse_private.invitation_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner

@@ -246,7 +246,7 @@ begin
   if not found then
     raise exception 'the caller is not what he was when he entered' using errcode = 'RH005';
   end if;
-  return new;
+  return null;
 end
 $$;
 
@@ -481,7 +481,7 @@ create trigger workspace_changed after update of deleted_at on rowhouse.workspac
 for each row execute function rowhouse_private.workspace_changed();
 create trigger member_went after delete or update of role on rowhouse.tenant_members
 for each row execute function rowhouse_private.member_went();
-create trigger given before insert or update on rowhouse.resource_acl
+create trigger given after insert or update on rowhouse.resource_acl -- after the wall has said its word
 for each row when (row_security_active('rowhouse.resource_acl'::regclass))
 execute function rowhouse_private.entry_given();
 
