@@ -111,7 +111,7 @@ pub async fn measure(server: &Server) -> Result<Part> {
             "`resources::list`, {LIMIT} a page, with BEGIN, `enter` and COMMIT: {} pages each, at random places, in one \
              tenant of 10,000 resources and in a random one of {LARGE} tenants with 10,000 each, for a member who is in each team and project. \
              Each tenant has {PEOPLE} people, 4 teams, 4 projects, {WORKSPACES} workspaces; types and visibilities are \
-             unevenly frequent; 5 % of the resources have an entry in their ACL. In an open tenant half of the resources are for everyone inside; \
+             unevenly frequent; 5 % of the resources have an entry in their ACL, one in five for a team. In an open tenant half of the resources are for everyone inside; \
              in a closed one, which is every other, none is. The second table is the first page, without filters, of callers \
              who see much, little and nothing. Resources were written as the superuser with foreign-key checks off.",
             all[0].count()
@@ -327,12 +327,17 @@ async fn fill(database: &Database) -> Result {
     superuser
         .execute(
             "insert into rowhouse.resource_acl (tenant_id, resource_id, principal_id, access)
-             select r.tenant_id, r.id, m.people[1 + (random() * 8)::int], 'read'
+             select r.tenant_id, r.id,
+               case when random() < 0.8 then m.people[1 + (random() * 8)::int] else t.teams[1 + floor(random() * 4)::int] end,
+               'read'
              from rowhouse.resources r
              join (
                select tenant_id, array_agg(user_id order by user_id) as people
                from rowhouse.tenant_members group by tenant_id
              ) m using (tenant_id)
+             join (
+               select tenant_id, array_agg(id) as teams from rowhouse.teams group by tenant_id
+             ) t using (tenant_id)
              where r.project_id is null and random() < 0.06",
             &[],
         )
