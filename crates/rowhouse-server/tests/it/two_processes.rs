@@ -12,8 +12,15 @@ const THREADS_EACH: usize = 3;
 /// How many of each kind are to be served on each process between two changes.
 const AT_LEAST: usize = 5;
 
-/// When a request was begun, on which process, and how it was answered.
-type Served = (Instant, u16, u16);
+/// A request: when it was begun and was answered, on which process, and how.
+#[derive(Debug)]
+struct Served {
+    by_ticket: bool,
+    began: Instant,
+    ended: Instant,
+    port: u16,
+    status: u16,
+}
 
 #[test]
 fn a_suspended_tenant_and_a_revoked_key_are_refused_everywhere_at_once() {
@@ -68,15 +75,16 @@ fn a_suspended_tenant_and_a_revoked_key_are_refused_everywhere_at_once() {
     let served = served.into_inner().unwrap();
     for serve in &both {
         let of = |by_ticket: bool, from: Instant, to: Option<Instant>| -> Vec<u16> {
+            // One that was begun before the next change may be looked at behind it.
             served
                 .iter()
-                .filter(|(ticket, (began, port, _))| {
-                    *ticket == by_ticket
-                        && *port == serve.port
-                        && *began > from
-                        && to.is_none_or(|to| *began < to)
+                .filter(|one| {
+                    one.by_ticket == by_ticket
+                        && one.port == serve.port
+                        && one.began > from
+                        && to.is_none_or(|to| one.ended < to)
                 })
-                .map(|(_, (_, _, status))| *status)
+                .map(|one| one.status)
                 .collect()
         };
         for by_ticket in [false, true] {
@@ -107,27 +115,24 @@ fn a_suspended_tenant_and_a_revoked_key_are_refused_everywhere_at_once() {
             "{while_revoked:?}"
         );
     }
-    let fine = served
+    let fine = served.iter().filter(|one| one.status == 200).count();
+    let other: Vec<&Served> = served
         .iter()
-        .filter(|(_, (_, _, status))| *status == 200)
-        .count();
-    let other: Vec<&(bool, Served)> = served
-        .iter()
-        .filter(|(_, (_, _, status))| ![200, 401, 403].contains(status))
+        .filter(|one| ![200, 401, 403].contains(&one.status))
         .collect();
     assert!(fine >= 20 && other.is_empty(), "{fine} {other:?}");
 }
 
 /// Waits until so many requests of each of these kinds (by ticket or not) were begun and answered from now on, on each
 /// process, however slow the machine is.
-fn busy(served: &Mutex<Vec<(bool, Served)>>, both: &[Serve], kinds: &[bool]) {
+fn busy(served: &Mutex<Vec<Served>>, both: &[Serve], kinds: &[bool]) {
     let from = Instant::now();
     let enough = || {
         let served = served.lock().unwrap();
         both.iter().all(|serve| {
             kinds.iter().all(|kind| {
-                let of_kind = served.iter().filter(|(by_ticket, (began, port, _))| {
-                    by_ticket == kind && *port == serve.port && *began > from
+                let of_kind = served.iter().filter(|one| {
+                    one.by_ticket == *kind && one.port == serve.port && one.began > from
                 });
                 of_kind.count() > AT_LEAST
             })
@@ -139,19 +144,16 @@ fn busy(served: &Mutex<Vec<(bool, Served)>>, both: &[Serve], kinds: &[bool]) {
     }
 }
 
-fn load(
-    ask: &Call,
-    port: u16,
-    by_ticket: bool,
-    served: &Mutex<Vec<(bool, Served)>>,
-    over: &AtomicBool,
-) {
+fn load(ask: &Call, port: u16, by_ticket: bool, served: &Mutex<Vec<Served>>, over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) {
         let began = Instant::now();
         let status = ask.send_to(port).status;
-        served
-            .lock()
-            .unwrap()
-            .push((by_ticket, (began, port, status)));
+        served.lock().unwrap().push(Served {
+            by_ticket,
+            began,
+            ended: Instant::now(),
+            port,
+            status,
+        });
     }
 }
