@@ -62,7 +62,7 @@ fn tenants_are_whole_after_falls_and_no_mail_is_lost() {
         }
         house.ended();
         posts.join().unwrap();
-        lives.push(smtp.given().len());
+        lives.push(settled(&smtp));
         house = House::up_with(house.into_folder(), &settings);
     }
     let connection = house.connection();
@@ -96,6 +96,19 @@ fn tenants_are_whole_after_falls_and_no_mail_is_lost() {
         began.elapsed().as_secs_f64(),
         slugs.len()
     );
+}
+
+/// How many messages the mail server has noted, once it has noted those that the life which just ended had given it.
+fn settled(smtp: &Smtp) -> usize {
+    let mut given = smtp.given().len();
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = smtp.given().len();
+        if now == given {
+            return given;
+        }
+        given = now;
+    }
 }
 
 fn random(most: Duration) -> Duration {
