@@ -64,6 +64,11 @@ pub async fn refuse(request: Request, next: Next) -> Response {
 }
 
 fn surplus(request: &Request) -> Option<Problem> {
+    let query = request.uri().query().unwrap_or_default();
+    let has_if_match = request.headers().contains_key(header::IF_MATCH);
+    if query.is_empty() && !has_if_match {
+        return None;
+    }
     let path = request.extensions().get::<MatchedPath>()?;
     let method = match request.method() {
         &Method::HEAD => Method::GET,
@@ -71,14 +76,13 @@ fn surplus(request: &Request) -> Option<Problem> {
     };
     let reads = method == Method::GET;
     let takes = operations().get(&(path.as_str().to_owned(), method))?;
-    let query = request.uri().query().unwrap_or_default();
     if !takes.query
         && let Some((name, _)) = form_urlencoded::parse(query.as_bytes()).next()
     {
         let name = if name.is_empty() { "query" } else { &*name };
         return Some(Problem::invalid(name, "this operation takes no parameters"));
     }
-    if !takes.if_match && !reads && request.headers().contains_key(header::IF_MATCH) {
+    if !takes.if_match && !reads && has_if_match {
         return Some(Problem::invalid(
             "If-Match",
             "this operation does not take it: leave it out",

@@ -311,7 +311,7 @@ pub async fn verify(tx: &mut TenantTx) -> Result<Verified> {
 }
 
 /// Whether a text has the form of an action: `noun.verb`.
-pub fn is_action(text: &str) -> bool {
+fn is_action(text: &str) -> bool {
     let is_word =
         |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     text.len() <= 100
@@ -337,8 +337,19 @@ pub struct Filter {
     pub after: Option<(Timestamp, AuditId)>,
 }
 
-/// A page of the trail as far as the caller reads it, the newest first, at most `limit` (1 to 200).
+/// A page of the trail as far as the caller reads it, the newest first, at most `limit` (1 to 200). [`Error::Invalid`] for an
+/// action that there cannot be: nothing would be found, and nobody would know why.
 pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<Entry>> {
+    if filter
+        .action
+        .as_deref()
+        .is_some_and(|action| !is_action(action))
+    {
+        return Err(Error::invalid(
+            "action",
+            "must be noun.verb, such as resources.create",
+        ));
+    }
     let mut page = Select::new(
         "select id, actor_id, on_behalf_of, action, object_id, workspace_id, project_id, resource_id, request_id, detail, created_at
          from rowhouse.audit_log

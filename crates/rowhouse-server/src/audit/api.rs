@@ -54,14 +54,6 @@ pub async fn list(
     Query(query): Query<List>,
 ) -> Result<Json<Listing<Entry>>, Problem> {
     let page = Page::of(&query, &insider)?;
-    if let Some(action) = &query.action
-        && !audit::is_action(action)
-    {
-        return Err(Problem::invalid(
-            "action",
-            "must be noun.verb, such as resources.create",
-        ));
-    }
     let filter = Filter {
         action: query.action,
         actor: query.actor,
