@@ -593,19 +593,22 @@ END
   constraint resources_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint resources_workspace FOREIGN KEY (tenant_id, workspace_id) REFERENCES rowhouse.workspaces(tenant_id, id)
   constraint resources_pkey PRIMARY KEY (tenant_id, id)
-  INDEX resources_by_audience btree (tenant_id, audience, updated_at DESC, id DESC)
-  INDEX resources_by_owner btree (tenant_id, owner_id, updated_at DESC, id DESC)
-  INDEX resources_by_type btree (tenant_id, type, updated_at DESC, id DESC)
+  INDEX resources_by_audience btree (tenant_id, audience, updated_at DESC NULLS LAST, id DESC NULLS LAST)
+  INDEX resources_by_owner btree (tenant_id, owner_id, updated_at DESC NULLS LAST, id DESC NULLS LAST)
+  INDEX resources_by_type btree (tenant_id, type, audience, updated_at DESC NULLS LAST, id DESC NULLS LAST)
   INDEX resources_by_update btree (tenant_id, updated_at DESC, id DESC)
-  INDEX resources_by_visibility btree (tenant_id, visibility, updated_at DESC, id DESC)
-  INDEX resources_by_workspace btree (tenant_id, workspace_id, updated_at DESC, id DESC)
+  INDEX resources_by_visibility btree (tenant_id, visibility, audience, updated_at DESC NULLS LAST, id DESC NULLS LAST)
+  INDEX resources_by_workspace btree (tenant_id, workspace_id, audience, updated_at DESC NULLS LAST, id DESC NULLS LAST)
+  STATISTICS audience n_distinct=100
+  STATISTICS owner_id n_distinct=100
+  STATISTICS resources_say_their_tenant of tenant_id, workspace_id, owner_id, audience
   policy making permissive for insert to rowhouse_app
       check ((rowhouse.may_use_workspace(workspace_id) AND ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[]))) AND ((team_id IS NULL) OR (team_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
   policy project_floor restrictive for all to rowhouse_enforced
       using ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])))
       check ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])))
   policy reading permissive for select to rowhouse_app
-      using ((audience = ANY (( SELECT rowhouse.caller_audiences() AS caller_audiences)::uuid[])) OR (owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (id IN ( SELECT a.resource_id FROM rowhouse.resource_acl a WHERE (a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
+      using ((audience = ANY (( SELECT rowhouse.caller_audiences() AS caller_audiences)::uuid[])) OR (owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (EXISTS ( SELECT FROM rowhouse.resource_acl a WHERE ((a.resource_id = resources.id) AND (a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[]))))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
   policy shadow_open permissive for all to public
       using true
       check true
@@ -617,7 +620,7 @@ END
   policy tenant_floor_update restrictive for update to rowhouse_enforced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy writing permissive for update to rowhouse_app
-      using ((owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (audience = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[])) OR (id IN ( SELECT a.resource_id FROM rowhouse.resource_acl a WHERE ((a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) AND (a.access = ANY ('{write,admin}'::text[]))))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
+      using ((owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (audience = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[])) OR (EXISTS ( SELECT FROM rowhouse.resource_acl a WHERE ((a.resource_id = resources.id) AND (a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) AND (a.access = ANY ('{write,admin}'::text[]))))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
       check true
   trigger deployments_stopped -> rowhouse_private.resource_deleted
   trigger shared -> rowhouse_private.resource_shared

@@ -43,6 +43,12 @@ impl<'a> Select<'a> {
             .push_str(&condition.replace('?', &format!("${}", self.params.len())));
     }
 
+    /// A value that the larger statement asks for, by its number.
+    pub(crate) fn given(mut self, value: Param<'a>) -> Self {
+        self.params.push(value);
+        self
+    }
+
     /// One more condition, where there is a value for it.
     pub(crate) fn and_if<T: ToSql + Sync>(&mut self, condition: &str, value: Option<&'a T>) {
         if let Some(value) = value {
@@ -66,8 +72,19 @@ impl<'a> Select<'a> {
 
     /// By `column` and `id`, the newest first, behind `after`, at most `limit` rows.
     pub(crate) fn newest_first(
+        self,
+        column: &str,
+        after: Option<(&'a Timestamp, Param<'a>)>,
+        limit: u16,
+    ) -> Self {
+        self.in_order(column, &format!("{column} desc, id desc"), after, limit)
+    }
+
+    /// The same in the order of an index that says it in other words.
+    pub(crate) fn in_order(
         mut self,
         column: &str,
+        order: &str,
         after: Option<(&'a Timestamp, Param<'a>)>,
         limit: u16,
     ) -> Self {
@@ -78,9 +95,7 @@ impl<'a> Select<'a> {
         }
         self.limit = limit.clamp(1, LONGEST_PAGE);
         let asked = self.asked();
-        self.append(format_args!(
-            " order by {column} desc, id desc limit {asked}"
-        ));
+        self.append(format_args!(" order by {order} limit {asked}"));
         self
     }
 

@@ -188,12 +188,38 @@ async fn a_list_reads_what_its_caller_may_see_and_no_more() {
             let plan = plan.join("\n");
             assert!(!plan.contains("Seq Scan"), "{plan}");
             assert!(!filters_by_tenant(&plan), "{plan}");
-            for index in [
-                "resources_by_audience",
-                "resources_by_owner",
-                "resource_acl_by_principal",
+            // Each line with the one below it.
+            let scans = plan
+                .split("->")
+                .map(|node| node.split_whitespace().collect::<Vec<_>>().join(" "));
+            let scans = scans.collect::<Vec<_>>().join("\n");
+            // In the order of an index, so that a page ends with its last row: a bitmap is read to its end, and sorted.
+            let tenant = id.uuid();
+            for (scan, of) in [
+                (
+                    "resources_by_audience on resources",
+                    "(audience = mine.mine)",
+                ),
+                (
+                    "resources_by_owner on resources resources_1",
+                    "(owner_id = mine_1.mine)",
+                ),
+                (
+                    "resource_acl_by_principal on resource_acl",
+                    "(principal_id = mine_2.mine)",
+                ),
+                (
+                    "resources_pkey on resources resources_2",
+                    "(id = resource_acl.resource_id)",
+                ),
+                ("resources_by_update on resources resources_3", ""),
             ] {
-                assert!(plan.contains(index), "{index}\n{plan}");
+                let condition = match of {
+                    "" => format!("(tenant_id = '{tenant}'::uuid)"),
+                    of => format!("((tenant_id = '{tenant}'::uuid) AND {of})"),
+                };
+                let way = format!("Scan using {scan} Index Cond: {condition}");
+                assert!(scans.contains(&way), "{way}\n{plan}");
             }
         }
     }
