@@ -34,6 +34,9 @@ use crate::operators::Operator;
 /// A statement's parameters, as tokio-postgres takes them.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
+/// What came back of something that was sent.
+type Answer<T> = std::result::Result<T, tokio_postgres::Error>;
+
 pub(crate) const ENTER: &str = "select rowhouse.enter($1)";
 /// Fails when an earlier statement failed, when the transaction is over, and when its context was changed.
 const STILL_WHOLE: &str = "select rowhouse.bound_tenant()";
@@ -115,7 +118,7 @@ impl Rowhouse {
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
         let connection = self.lease(&self.inner.app).await?;
         self.in_one_go(connection, ticket, sql, async |lease, statement| {
-            Ok(lease.get().query(&statement, params).await?)
+            lease.get().query(&statement, params).await
         })
         .await
     }
@@ -125,7 +128,7 @@ impl Rowhouse {
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
         let connection = self.lease(&self.inner.app).await?;
         self.in_one_go(connection, ticket, sql, async |lease, statement| {
-            Ok(lease.get().execute(&statement, params).await?)
+            lease.get().execute(&statement, params).await
         })
         .await
     }
@@ -300,7 +303,7 @@ impl Rowhouse {
         lease: Arc<Lease>,
         ticket: Ticket,
         sql: &str,
-        run: impl AsyncFnOnce(&Lease, Statement) -> Result<T>,
+        run: impl AsyncFnOnce(&Lease, Statement) -> Answer<T>,
     ) -> Result<T> {
         if self.inner.pooled {
             // A statement prepared outside of the transaction would be prepared on some other server connection.
@@ -325,15 +328,22 @@ impl Rowhouse {
             }));
             give_back_behind(&lease, work).await
         };
-        head?;
-        let answer = answer?;
-        committed.map_err(commit_unknown)?;
-        Ok(answer)
+        match (head.and(answer), committed) {
+            // The line broke, and COMMIT was on its way.
+            (Err(unanswered), Err(committed)) if unanswered.as_db_error().is_none() => {
+                Err(commit_unknown(committed))
+            }
+            (answer, committed) => {
+                let answer = answer?;
+                committed.map_err(commit_unknown)?;
+                Ok(answer)
+            }
+        }
     }
 }
 
 /// BEGIN and `enter`. Where nothing outlives a transaction, `enter` is an unnamed statement.
-async fn open(lease: &Lease, ticket: &Ticket) -> Result<()> {
+async fn open(lease: &Lease, ticket: &Ticket) -> Answer<()> {
     let connection = lease.get();
     let begin = connection.batch_execute("begin");
     let ticket = ticket.as_bytes();
@@ -559,7 +569,7 @@ impl TenantTx {
     /// The rows of a statement.
     pub async fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>> {
         self.run(sql, async |lease, statement| {
-            Ok(lease.get().query(&statement, params).await?)
+            lease.get().query(&statement, params).await
         })
         .await
     }
@@ -574,7 +584,7 @@ impl TenantTx {
     /// The only row of a statement, or none.
     pub async fn optional(&mut self, sql: &str, params: Params<'_>) -> Result<Option<Row>> {
         self.run(sql, async |lease, statement| {
-            Ok(lease.get().query_opt(&statement, params).await?)
+            lease.get().query_opt(&statement, params).await
         })
         .await
     }
@@ -582,7 +592,7 @@ impl TenantTx {
     /// Runs a statement; answers how many rows it touched.
     pub async fn execute(&mut self, sql: &str, params: Params<'_>) -> Result<u64> {
         self.run(sql, async |lease, statement| {
-            Ok(lease.get().execute(&statement, params).await?)
+            lease.get().execute(&statement, params).await
         })
         .await
     }
@@ -590,8 +600,7 @@ impl TenantTx {
     /// Runs several statements without parameters, as one text.
     pub async fn batch(&mut self, sql: &str) -> Result<()> {
         let lease = self.lease()?;
-        self.ride(&lease, async { Ok(lease.get().batch_execute(sql).await?) })
-            .await
+        self.ride(&lease, lease.get().batch_execute(sql)).await
     }
 
     /// Runs `work` inside a savepoint: when it fails, what it did is undone and the transaction goes on.
@@ -668,7 +677,7 @@ impl TenantTx {
     async fn run<T>(
         &mut self,
         sql: &str,
-        run: impl AsyncFnOnce(&Lease, Statement) -> Result<T>,
+        run: impl AsyncFnOnce(&Lease, Statement) -> Answer<T>,
     ) -> Result<T> {
         let lease = self.lease()?;
         if lease.house.pooled && !self.opened {
@@ -686,7 +695,7 @@ impl TenantTx {
     }
 
     /// Sends `body`, and before the first one BEGIN and `enter`, without waiting in between.
-    async fn ride<T>(&mut self, lease: &Lease, body: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn ride<T>(&mut self, lease: &Lease, body: impl Future<Output = Answer<T>>) -> Result<T> {
         let answer = if self.opened {
             body.await
         } else {
@@ -694,7 +703,7 @@ impl TenantTx {
             let (head, answer) = join(open(lease, &self.ticket), body).await;
             head.and(answer)
         };
-        answer.map_err(|error| self.note(error))
+        answer.map_err(|error| self.note(error.into()))
     }
 
     fn note(&mut self, error: Error) -> Error {

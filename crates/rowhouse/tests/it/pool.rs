@@ -514,6 +514,38 @@ async fn a_query_is_one_round_trip_from_its_second_use_on() {
     assert_eq!(line.round_trips() - before, 3, "two statements and COMMIT");
 }
 
+/// COMMIT goes out with the statement: where the line breaks, it may have arrived, and here it has.
+#[tokio::test]
+async fn a_statement_in_one_round_trip_says_that_it_may_have_been_done() {
+    let line = Line::to_the_server().await;
+    let world = World::with(|mut config| {
+        config.app = config
+            .app
+            .reveal()
+            .replace(&format!(":{}/", server_port()), &format!(":{}/", line.port))
+            .into();
+        config
+    })
+    .await;
+    let insert = "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'made ' || random())";
+    let owner = world.alpha.context();
+    assert_eq!(world.house.execute(&owner, insert, &[]).await.unwrap(), 1);
+    line.quiet().await;
+    line.breaks.store(true, Ordering::SeqCst);
+    let error = world.house.execute(&owner, insert, &[]).await.unwrap_err();
+    assert_eq!(error.code(), "commit-unknown", "{error:?}");
+    line.quiet().await;
+    let made = "select count(*) from rowhouse.projects where name like 'made %'";
+    let made: i64 = world
+        .superuser()
+        .await
+        .query_one(made, &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(made, 2);
+}
+
 async fn bounded(work: impl Future<Output = ()>) {
     tokio::time::timeout(Duration::from_secs(90), work)
         .await
@@ -524,6 +556,8 @@ async fn bounded(work: impl Future<Output = ()>) {
 struct Line {
     port: u16,
     round_trips: Arc<AtomicU64>,
+    /// Answers are not handed on any more: the line breaks instead.
+    breaks: Arc<AtomicBool>,
 }
 
 impl Line {
@@ -534,6 +568,8 @@ impl Line {
         let port = listener.local_addr().unwrap().port();
         let round_trips = Arc::new(AtomicU64::new(0));
         let counted = round_trips.clone();
+        let breaks = Arc::new(AtomicBool::new(false));
+        let broken = breaks.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect((Ipv4Addr::LOCALHOST, server_port()))
@@ -543,6 +579,7 @@ impl Line {
                 let (mut from_client, mut to_client) = client.into_split();
                 let (mut from_server, mut to_server) = server.into_split();
                 let (counted, turn) = (counted.clone(), clients_turn.clone());
+                let broken = broken.clone();
                 tokio::spawn(async move {
                     let mut buffer = vec![0; 65536];
                     while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
@@ -560,6 +597,12 @@ impl Line {
                         // So slow that all of one burst has been sent before its first answer arrives.
                         tokio::time::sleep(Duration::from_millis(20)).await;
                         clients_turn.store(true, Ordering::SeqCst);
+                        if broken.load(Ordering::SeqCst) {
+                            drop(to_client);
+                            // Unread answers would reset the line to the server, too, and with it what it has not read.
+                            while let Ok(1..) = from_server.read(&mut buffer).await {}
+                            break;
+                        }
                         if to_client.write_all(&buffer[..length]).await.is_err() {
                             break;
                         }
@@ -567,7 +610,11 @@ impl Line {
                 });
             }
         });
-        Self { port, round_trips }
+        Self {
+            port,
+            round_trips,
+            breaks,
+        }
     }
 
     fn url(&self, world: &World) -> String {
