@@ -527,7 +527,8 @@ async fn a_statement_in_one_round_trip_says_that_it_may_have_been_done() {
         config
     })
     .await;
-    let insert = "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'made ' || random())";
+    let insert =
+        "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'made ' || random())";
     let owner = world.alpha.context();
     assert_eq!(world.house.execute(&owner, insert, &[]).await.unwrap(), 1);
     line.quiet().await;
