@@ -21,6 +21,7 @@ log_timezone = 'UTC'
 lc_messages = 'C'
 log_line_prefix = '%m [%p] '
 password_encryption = 'scram-sha-256'
+jit = off # statements are short and many: compiling one costs more than running it
 ";
 
 /// No `trust`, no `peer`, nothing from outside the machine.
