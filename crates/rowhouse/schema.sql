@@ -477,9 +477,12 @@ table rowhouse.provisioning_runs  -- owner rowhouse_owner, row security, forced
   admin_email text
   done text[] not null default '{}'::text[]
   status text not null default 'running'::text
+  attempts integer not null default 0
+  last_error text
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
-  constraint provisioning_runs_status CHECK ((status = ANY (ARRAY['running'::text, 'done'::text])))
+  constraint provisioning_runs_error_is_a_code CHECK ((last_error ~ '^[a-z-]{1,50}$'::text))
+  constraint provisioning_runs_status CHECK ((status = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text])))
   constraint provisioning_runs_steps CHECK ((done <@ '{workspace,project,roles,quotas,storage,invitation}'::text[]))
   constraint provisioning_runs_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint provisioning_runs_pkey PRIMARY KEY (tenant_id)
@@ -493,9 +496,10 @@ table rowhouse.provisioning_runs  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger provisioning_resumed -> rowhouse_private.provisioning_started
   trigger provisioning_started -> rowhouse_private.provisioning_started
   trigger touch -> rowhouse_private.touch
-  grant insert (tenant_id, admin_email), select, update (done, status) to rowhouse_platform
+  grant insert (tenant_id, admin_email), select, update (done, status, attempts, last_error) to rowhouse_platform
 
 table rowhouse.quotas  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()

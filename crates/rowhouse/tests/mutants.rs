@@ -280,6 +280,11 @@ const PROVISIONING: &[Mutation] = &[
         "a_run_that_was_left_is_gone_on_with",
     ),
     (
+        "a run that is taken up again makes no job",
+        "alter table rowhouse.provisioning_runs disable trigger provisioning_resumed",
+        "a_run_that_was_given_up_is_taken_up_again",
+    ),
+    (
         "the floor of the runs is gone",
         "drop policy tenant_floor on rowhouse.provisioning_runs",
         "what_is_granted_stays_inside",

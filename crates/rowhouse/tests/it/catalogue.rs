@@ -108,6 +108,7 @@ const TRIGGERS: &[&str] = &[
     "rowhouse.principals|principal_added",
     "rowhouse.projects|projects_added",
     "rowhouse.projects|projects_changed",
+    "rowhouse.provisioning_runs|provisioning_resumed",
     "rowhouse.provisioning_runs|provisioning_started",
     "rowhouse.resource_acl|given",
     "rowhouse.resources|deployments_stopped",
