@@ -181,6 +181,7 @@ table rowhouse.invitations  -- owner rowhouse_owner, row security, forced
   updated_at timestamp with time zone not null default now()
   constraint invitations_by_whom CHECK (((accepted_at IS NULL) = (accepted_by IS NULL)))
   constraint invitations_digest_sha256 CHECK ((octet_length(digest) = 32))
+  mail_id uuid not null
   constraint invitations_email_in_one_form CHECK (((email IS NFKC NORMALIZED) AND (strpos(email, chr(304)) = 0)))
   constraint invitations_end CHECK ((expires_at <= (created_at + '720:00:00'::interval)))
   constraint invitations_role CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))
@@ -1250,6 +1251,31 @@ declare
   caller text;
 begin
   if rowhouse.caller_role() <> all ('{owner,admin,system}') then
+function rowhouse.hold_session(ticket bytea) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
+begin
+  perform rowhouse_private.refuse_while_bound();
+  perform rowhouse.enter(ticket);
+  perform from rowhouse_private.liveness l
+  where l.tenant_id = rowhouse.bound_tenant() and l.principal_id = rowhouse.current_principal()
+    and l.credential_id = split_part(current_setting('app.context', true), ';', 7)::uuid
+    and l.state = 'active' and l.expires_at > clock_timestamp()
+  for share;
+  if not found then
+    raise exception 'the caller is not, or no longer, known to the tenant' using errcode = 'RH005';
+  end if;
+  perform rowhouse_private.close();
+end
+
+function rowhouse.invitation_mail(invitation uuid) returns text  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
+begin
+  return (
+    select o.status
+    from rowhouse.invitations i
+    join rowhouse.outbox o on o.tenant_id = i.tenant_id and o.id = i.mail_id
+    where i.tenant_id = rowhouse.bound_tenant() and i.id = invitation
+      and rowhouse.caller_role() = any ('{owner,admin,system}'));
+end
+
     raise exception 'whom the tenant invites is for its owners and admins to say' using errcode = '42501',
       schema = 'rowhouse', table = 'invitations', constraint = 'invitations_by_managers';
   end if;
@@ -1267,8 +1293,8 @@ begin
   with made as materialized (
     select 'invite_' || encode(substring(rowhouse_private.new_key(), 1, 24), 'hex') as token
   ), kept as (
-    insert into rowhouse.invitations (tenant_id, id, email, role, digest, expires_at)
-    select tenant, invite.id, invite.email, invite.role, sha256(convert_to(m.token, 'UTF8')), invite.expires_at
+    insert into rowhouse.invitations (tenant_id, id, email, role, digest, expires_at, mail_id)
+    select tenant, invite.id, invite.email, invite.role, sha256(convert_to(m.token, 'UTF8')), invite.expires_at, invite.mail
     from made m
   ), found as (
     insert into rowhouse.locator (kind, digest, tenant_id, id)

@@ -22,6 +22,7 @@ create table rowhouse.invitations (
   revoked_at timestamptz,
   accepted_at timestamptz,
   accepted_by uuid,
+  mail_id uuid not null, -- in the outbox
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint invitations_pkey primary key (tenant_id, id),
@@ -101,8 +102,8 @@ begin
   with made as materialized (
     select 'invite_' || encode(substring(rowhouse_private.new_key(), 1, 24), 'hex') as token
   ), kept as (
-    insert into rowhouse.invitations (tenant_id, id, email, role, digest, expires_at)
-    select tenant, invite.id, invite.email, invite.role, sha256(convert_to(m.token, 'UTF8')), invite.expires_at
+    insert into rowhouse.invitations (tenant_id, id, email, role, digest, expires_at, mail_id)
+    select tenant, invite.id, invite.email, invite.role, sha256(convert_to(m.token, 'UTF8')), invite.expires_at, invite.mail
     from made m
   ), found as (
     insert into rowhouse.locator (kind, digest, tenant_id, id)

@@ -157,6 +157,23 @@ end
 $$;
 grant execute on function rowhouse.take_mail, rowhouse.note_mail to rowhouse_mailer;
 
+-- What became of an invitation's mail, for those who see the invitation: this one word of the outbox, and no other. Looked up,
+-- and not kept beside the invitation: a row that an inviter holds locked would hold up whoever notes how a mail went.
+create function rowhouse.invitation_mail(invitation uuid) returns text
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select o.status
+    from rowhouse.invitations i
+    join rowhouse.outbox o on o.tenant_id = i.tenant_id and o.id = i.mail_id
+    where i.tenant_id = rowhouse.bound_tenant() and i.id = invitation
+      and rowhouse.caller_role() = any ('{owner,admin,system}'));
+end
+$$;
+grant execute on function rowhouse.invitation_mail to rowhouse_app, rowhouse_platform;
+
 set local role rowhouse_owner;
 create trigger mail_queued after insert on rowhouse.outbox
 for each row execute function rowhouse_private.mail_queued();

@@ -293,6 +293,16 @@ const PROVISIONING: &[Mutation] = &[
 
 const MAIL: &[Mutation] = &[
     (
+        "whoever is inside is told what became of a mail",
+        "select pg_temp.edit('rowhouse.invitation_mail', 'rowhouse.caller_role() = any', 'rowhouse.caller_role() <> any')",
+        "an_invitation_tells_what_became_of_its_mail_and_nothing_of_it",
+    ),
+    (
+        "a mail tells what it said",
+        "grant select (last_error) on rowhouse.outbox to rowhouse_app",
+        "an_invitation_tells_what_became_of_its_mail_and_nothing_of_it",
+    ),
+    (
         "whoever is inside reads the outbox",
         "create policy inside on rowhouse.outbox for select to rowhouse_app using (true)",
         "nobody_inside_reads_a_mail",

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use rowhouse::Result;
 use rowhouse::ids::InvitationId;
 use rowhouse::invitations::{self, Invitation, NewInvitation};
+use rowhouse::mail::Status as MailStatus;
 use rowhouse::members::Role;
 use serde_json::json;
 
@@ -67,7 +68,10 @@ impl Command {
                 .await?;
                 tx.commit().await?;
                 out.show(&all, |all| {
-                    table(&["EMAIL", "ROLE", "STATE", "ID"], all.iter().map(row))
+                    table(
+                        &["EMAIL", "ROLE", "STATE", "MAIL", "ID"],
+                        all.iter().map(row),
+                    )
                 })
             }
             Self::Create {
@@ -119,6 +123,7 @@ fn row(invitation: &Invitation) -> Vec<String> {
         invitation.email.clone(),
         invitation.role.to_string(),
         state,
+        invitation.mail.map_or("", MailStatus::as_str).to_owned(),
         invitation.id.to_string(),
     ]
 }

@@ -56,6 +56,8 @@ const DEFINERS: &[&str] = &[
     "rowhouse.end_session(uuid)",
     "rowhouse.enter(bytea)", // reads both keys and the liveness row
     "rowhouse.found_tenant(uuid,text,text,text,text,uuid,uuid,text)", // writes the first rows of a tenant
+    "rowhouse.hold_session(bytea)",                                   // locks a liveness row
+    "rowhouse.invitation_mail(uuid)", // reads one column of the outbox, as nobody inside may
     "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid)", // makes a token that its caller must not know
     "rowhouse.key_used()", // writes beside the keys, for one that may not write them
     "rowhouse.key_uses()",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rowhouse::ids::UserId;
+use rowhouse::invitations::{self, NewInvitation};
 use rowhouse::mail::{self, Mail, Taken};
 use rowhouse::tenants::{self, Status};
 use rowhouse::{Context, Error, members, users};
@@ -15,6 +16,7 @@ use crate::world::World;
 
 checks![
     nobody_inside_reads_a_mail,
+    an_invitation_tells_what_became_of_its_mail_and_nothing_of_it,
     only_the_mailer_reads_a_mail,
     only_the_platform_says_what_a_mail_says,
     a_mail_is_one_address_and_one_line_of_subject,
@@ -82,6 +84,80 @@ pub async fn nobody_inside_reads_a_mail(world: &World) {
         .await
         .unwrap();
     sees(&a, "select count(*) from rowhouse.outbox", &["0"]).await;
+}
+
+/// What its inviters see of the invitation's mail.
+async fn told(world: &World, by: &Context) -> Vec<Option<mail::Status>> {
+    let mut tx = world.house.begin(by).await.unwrap();
+    let all = invitations::list(&mut tx, None, 50).await.unwrap();
+    tx.commit().await.unwrap();
+    all.iter().map(|invitation| invitation.mail).collect()
+}
+
+pub async fn an_invitation_tells_what_became_of_its_mail_and_nothing_of_it(world: &World) {
+    let owner = world.alpha.context();
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    let new = NewInvitation::new("guest@example.com", members::Role::Member);
+    let made = invitations::create(&mut tx, new).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(made.mail, Some(mail::Status::Queued));
+    // Taken and put off, it is queued still; refused for good, it says so. And one that went says that.
+    let first = take(world, MINUTE).await.unwrap();
+    mail::failed(&world.house, &first, "no", Some(Duration::ZERO))
+        .await
+        .unwrap();
+    assert_eq!(told(world, &owner).await, [Some(mail::Status::Queued)]);
+    let root = world.superuser().await;
+    let token = allowed(&root, "select token from rowhouse.outbox").await;
+    let second = take(world, MINUTE).await.unwrap();
+    mail::failed(&world.house, &second, "guest@example.com is unknown", None)
+        .await
+        .unwrap();
+    assert_eq!(
+        told(world, &owner).await,
+        [Some(mail::Status::Failed)],
+        "HOLE: it looks pending"
+    );
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    invitations::revoke(&mut tx, made.id).await.unwrap();
+    let again = NewInvitation::new("guest@example.com", members::Role::Member);
+    invitations::create(&mut tx, again).await.unwrap();
+    tx.commit().await.unwrap();
+    let third = take(world, MINUTE).await.unwrap();
+    mail::sent(&world.house, &third).await.unwrap();
+    let both = [Some(mail::Status::Sent), Some(mail::Status::Failed)];
+    assert_eq!(told(world, &owner).await, both);
+
+    // That word is all: not to whom, not what, not why, and none of it to anybody else.
+    let look = format!("select rowhouse.invitation_mail('{}')", made.id.uuid());
+    let a = attacker(world).await;
+    sees(&a, &look, &["failed"]).await;
+    for column in ["status", "text", "token", "recipient", "last_error", "id"] {
+        refused(
+            &a,
+            &format!("select {column} from rowhouse.outbox"),
+            "42501",
+        )
+        .await;
+    }
+    refused(&a, "select mail_id from rowhouse.invitations", "42501").await;
+    let member = Context::user(
+        world.alpha.id,
+        add_member(world, members::Role::Member).await,
+    );
+    let system = platform_inside(world, world.alpha.id).await;
+    sees(&system, &look, &["failed"]).await;
+    for other in [
+        member,
+        Context::tenant(world.alpha.id),
+        world.beta.context(),
+    ] {
+        let client = world.app().await;
+        enter(&client, world, &other).await;
+        sees(&client, &look, &["null"]).await;
+    }
+    refused(&world.app().await, &look, "RH001").await;
+    assert_eq!(token.len(), 1, "the mail held what nobody is shown");
 }
 
 pub async fn only_the_mailer_reads_a_mail(world: &World) {
