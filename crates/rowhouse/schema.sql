@@ -1683,7 +1683,8 @@ begin
   select l.tenant_id, l.principal_id, add_session.id, l.kind, l.user_id, l.user_gone, add_session.expires_at
   from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = of_user and l.kind = 'user' and l.state = 'active'
-    and l.credential_id = '00000000-0000-0000-0000-000000000000';
+    and l.credential_id = '00000000-0000-0000-0000-000000000000'
+  for share; -- who is being deleted from the platform, which takes no lock of the tenant's, is gone here
   if not found then
     raise exception 'the caller is not, or no longer, a member of the tenant' using errcode = 'RH005';
   end if;

@@ -174,7 +174,8 @@ begin
   select l.tenant_id, l.principal_id, add_session.id, l.kind, l.user_id, l.user_gone, add_session.expires_at
   from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = of_user and l.kind = 'user' and l.state = 'active'
-    and l.credential_id = '00000000-0000-0000-0000-000000000000';
+    and l.credential_id = '00000000-0000-0000-0000-000000000000'
+  for share; -- who is being deleted from the platform, which takes no lock of the tenant's, is gone here
   if not found then
     raise exception 'the caller is not, or no longer, a member of the tenant' using errcode = 'RH005';
   end if;
@@ -365,6 +366,27 @@ begin
 end
 $$;
 
+-- For whoever opens a session by another one: that one is good now, and does not end before this transaction does. Asked behind
+-- open_session(), which takes the lock of its tenant: so of two that switch at once, none waits for that while he holds this.
+create function rowhouse.hold_session(ticket bytea) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform rowhouse_private.refuse_while_bound();
+  perform rowhouse.enter(ticket);
+  perform from rowhouse_private.liveness l
+  where l.tenant_id = rowhouse.bound_tenant() and l.principal_id = rowhouse.current_principal()
+    and l.credential_id = split_part(current_setting('app.context', true), ';', 7)::uuid
+    and l.state = 'active' and l.expires_at > clock_timestamp()
+  for share;
+  if not found then
+    raise exception 'the caller is not, or no longer, known to the tenant' using errcode = 'RH005';
+  end if;
+  perform rowhouse_private.close();
+end
+$$;
+
 -- Whoever presents an invitation's token becomes a member, as the user of its address, who is made where there is none, and
 -- gets a session. Answers nothing when there is no such invitation. The member is added with the rights that the inviter
 -- has now: who was removed or demoted since brings nobody in. The session of somebody who was here before is good in this tenant
@@ -469,7 +491,8 @@ $$;
 
 grant execute on function rowhouse.invite, rowhouse.end_session, rowhouse.people to rowhouse_app, rowhouse_platform;
 grant execute on function rowhouse.leave to rowhouse_app;
-grant execute on function rowhouse.add_member, rowhouse.open_session, rowhouse.accept_invitation, rowhouse.memberships
+grant execute on function rowhouse.add_member, rowhouse.open_session, rowhouse.hold_session, rowhouse.accept_invitation,
+  rowhouse.memberships
 to rowhouse_platform;
 grant execute on function rowhouse_private.workspace_changed, rowhouse_private.invitation_changed, rowhouse_private.member_went,
   rowhouse_private.entry_given to rowhouse_owner;

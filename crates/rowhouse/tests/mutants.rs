@@ -987,6 +987,21 @@ const REQUESTS: &[Mutation] = &[
 
 const PEOPLE: &[Mutation] = &[
     (
+        "sessions: whoever is being deleted gets one",
+        "select pg_temp.edit('rowhouse_private.add_session', 'for share; -- who', '; -- who')",
+        "nobody_who_is_being_deleted_gets_a_session",
+    ),
+    (
+        "sessions: one that is being ended opens another",
+        "select pg_temp.edit('rowhouse.hold_session', 'for share', '')",
+        "nobody_switches_while_he_is_shown_out",
+    ),
+    (
+        "sessions: they outlive a user who is deleted",
+        "select pg_temp.edit('rowhouse_private.user_changed', 'where user_id = new.id and credential_id', 'where false and credential_id')",
+        "who_is_shown_out_while_he_switches_is_out",
+    ),
+    (
         "the platform adds whom it likes",
         "grant insert on rowhouse.tenant_members to rowhouse_platform; select pg_temp.edit('rowhouse_private.member_changed', 'or (tg_op = ''INSERT'' or', 'or (false or')",
         "nobody_is_added_by_sql_inside_the_tenant",
