@@ -103,6 +103,7 @@ table rowhouse.deployments  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
   id uuid not null
   resource_id uuid not null
+  project_id uuid
   environment text not null
   status text not null default 'pending'::text
   created_by uuid not null default rowhouse.current_principal()
@@ -112,6 +113,7 @@ table rowhouse.deployments  -- owner rowhouse_owner, row security, forced
   constraint deployments_environment CHECK ((environment = ANY (ARRAY['SANDBOX'::text, 'PRODUCTION'::text])))
   constraint deployments_status CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'stopped'::text, 'failed'::text])))
   constraint deployments_creator FOREIGN KEY (tenant_id, created_by) REFERENCES rowhouse.principals(tenant_id, id)
+  constraint deployments_project FOREIGN KEY (tenant_id, project_id) REFERENCES rowhouse.projects(tenant_id, id)
   constraint deployments_resource FOREIGN KEY (tenant_id, resource_id) REFERENCES rowhouse.resources(tenant_id, id)
   constraint deployments_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint deployments_pkey PRIMARY KEY (tenant_id, id)
@@ -131,8 +133,10 @@ table rowhouse.deployments  -- owner rowhouse_owner, row security, forced
   policy tenant_floor_update restrictive for update to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger deployment_changed -> rowhouse_private.deployment_changed
+  trigger deployment_placed -> rowhouse_private.deployment_placed
   trigger touch -> rowhouse_private.touch
   grant insert (tenant_id, id, resource_id, environment), select, update (status, deleted_at) to rowhouse_app
+  grant select, update (project_id, status) to rowhouse_definer
   grant select to rowhouse_platform
 
 table rowhouse.idempotency_keys  -- owner rowhouse_owner, row security, forced
@@ -177,11 +181,11 @@ table rowhouse.invitations  -- owner rowhouse_owner, row security, forced
   revoked_at timestamp with time zone
   accepted_at timestamp with time zone
   accepted_by uuid
+  mail_id uuid not null
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
   constraint invitations_by_whom CHECK (((accepted_at IS NULL) = (accepted_by IS NULL)))
   constraint invitations_digest_sha256 CHECK ((octet_length(digest) = 32))
-  mail_id uuid not null
   constraint invitations_email_in_one_form CHECK (((email IS NFKC NORMALIZED) AND (strpos(email, chr(304)) = 0)))
   constraint invitations_end CHECK ((expires_at <= (created_at + '720:00:00'::interval)))
   constraint invitations_role CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))
@@ -468,6 +472,7 @@ table rowhouse.projects  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger projects_added -> rowhouse_private.projects_changed
   trigger projects_changed -> rowhouse_private.projects_changed
+  trigger projects_deleted -> rowhouse_private.project_deleted
   trigger touch -> rowhouse_private.touch
   grant insert, select, update (name, deleted_at) to rowhouse_app
   grant select to rowhouse_definer
@@ -624,6 +629,7 @@ END
   policy writing permissive for update to rowhouse_app
       using ((owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (audience = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[])) OR (id IN ( SELECT a.resource_id FROM rowhouse.resource_acl a WHERE ((a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) AND (a.access = ANY ('{write,admin}'::text[]))))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
       check true
+  trigger deployments_moved -> rowhouse_private.resource_moved
   trigger deployments_stopped -> rowhouse_private.resource_deleted
   trigger shared -> rowhouse_private.resource_shared
   trigger touch -> rowhouse_private.touch
@@ -1245,12 +1251,6 @@ begin
   from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
 end
 
-function rowhouse.invite(id uuid, email text, role text, expires_at timestamp with time zone, mail uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
-declare
-  tenant constant uuid := rowhouse.writable_tenant();
-  caller text;
-begin
-  if rowhouse.caller_role() <> all ('{owner,admin,system}') then
 function rowhouse.hold_session(ticket bytea) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
 begin
   perform rowhouse_private.refuse_while_bound();
@@ -1276,6 +1276,12 @@ begin
       and rowhouse.caller_role() = any ('{owner,admin,system}'));
 end
 
+function rowhouse.invite(id uuid, email text, role text, expires_at timestamp with time zone, mail uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
+declare
+  tenant constant uuid := rowhouse.writable_tenant();
+  caller text;
+begin
+  if rowhouse.caller_role() <> all ('{owner,admin,system}') then
     raise exception 'whom the tenant invites is for its owners and admins to say' using errcode = '42501',
       schema = 'rowhouse', table = 'invitations', constraint = 'invitations_by_managers';
   end if;
@@ -1720,7 +1726,7 @@ declare
     '{pending to active,pending to stopped,pending to failed,active to stopped,active to failed,stopped to active,failed to pending}';
   gone timestamptz;
 begin
-  select r.deleted_at into gone from rowhouse.resources r
+  select r.deleted_at, r.project_id into gone, new.project_id from rowhouse.resources r
   where r.tenant_id = new.tenant_id and r.id = new.resource_id
   for share;
   if not found then
@@ -1734,6 +1740,22 @@ begin
     raise exception 'a deployment that is active is stopped before it is deleted' using errcode = 'RH010';
   elsif tg_op = 'UPDATE' and new.deleted_at is null and old.deleted_at is not null then
     raise exception 'a deleted deployment stays deleted' using errcode = 'RH010';
+  end if;
+  return new;
+end
+
+function rowhouse_private.deployment_placed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  if new.project_id is null or new.deleted_at is not null or new.status <> all ('{pending,active}') then
+    return new;
+  end if;
+  perform from rowhouse_private.liveness l
+  where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
+  for share;
+  perform from rowhouse.projects p
+  where p.tenant_id = new.tenant_id and p.id = new.project_id and p.deleted_at is not null;
+  if found then
+    raise exception 'the project is deleted' using errcode = 'RH010';
   end if;
   return new;
 end
@@ -2023,6 +2045,22 @@ begin
   return null;
 end
 
+function rowhouse_private.project_deleted() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  with stopped as (
+    update rowhouse.deployments d
+    set status = 'stopped'
+    from new_rows n
+    where d.tenant_id = n.tenant_id and d.project_id = n.id and n.deleted_at is not null
+      and d.deleted_at is null and d.status = any ('{pending,active}')
+    returning d.tenant_id, d.id, d.project_id, d.resource_id
+  )
+  insert into rowhouse.audit_log (tenant_id, id, action, object_id, project_id, resource_id)
+  select s.tenant_id, gen_random_uuid(), 'deployments.stop', s.id, s.project_id, s.resource_id
+  from stopped s;
+  return null;
+end
+
 function rowhouse_private.projects_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 declare
   in_tenant uuid;
@@ -2158,6 +2196,14 @@ begin
   insert into rowhouse.audit_log (tenant_id, id, action, object_id, resource_id)
   select new.tenant_id, gen_random_uuid(), 'deployments.stop', s.id, new.id
   from stopped s;
+  return null;
+end
+
+function rowhouse_private.resource_moved() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  update rowhouse.deployments d
+  set project_id = new.project_id
+  where d.tenant_id = new.tenant_id and d.resource_id = new.id;
   return null;
 end
 

@@ -1315,6 +1315,26 @@ const DEPLOYED: &[Mutation] = &[
         "a_deleted_resource_runs_nowhere",
     ),
     (
+        "deployed: outlives its project",
+        "drop trigger projects_deleted on rowhouse.projects",
+        "what_lies_in_a_deleted_project_runs_nowhere",
+    ),
+    (
+        "deployed: outlives a project that its resource came into",
+        "drop trigger deployments_moved on rowhouse.resources",
+        "what_lies_in_a_deleted_project_runs_nowhere",
+    ),
+    (
+        "deployed: a deleted project starts",
+        "select pg_temp.edit('rowhouse_private.deployment_placed', 'p.deleted_at is not null', 'false')",
+        "what_lies_in_a_deleted_project_runs_nowhere",
+    ),
+    (
+        "deployed: started while its project is deleted",
+        "select pg_temp.edit('rowhouse_private.deployment_placed', 'for share', '')",
+        "nothing_is_started_while_its_project_is_deleted",
+    ),
+    (
         "deployed: a deleted resource starts",
         "select pg_temp.edit('rowhouse_private.deployment_changed', 'gone is not null', 'false')",
         "a_deleted_resource_runs_nowhere",

@@ -73,6 +73,7 @@ const DEFINERS: &[&str] = &[
     "rowhouse.service_principal(uuid,text)", // reads the liveness rows
     "rowhouse.take_mail(double precision)", // reads the outbox, as nobody else may
     "rowhouse.writable_tenant()",   // calls bound_tenant under a path of its own
+    "rowhouse_private.deployment_placed()", // locks the caller's liveness row
     "rowhouse_private.entry_given()", // reads the caller's liveness row
     "rowhouse_private.invitation_changed()",
     "rowhouse_private.key_changed()",
@@ -84,9 +85,11 @@ const DEFINERS: &[&str] = &[
     "rowhouse_private.one_at_a_time(uuid)",
     "rowhouse_private.persona_changed()",
     "rowhouse_private.principal_added()",
+    "rowhouse_private.project_deleted()", // stops what its caller may not see
     "rowhouse_private.projects_changed()",
     "rowhouse_private.provisioning_started()", // as mail_queued
     "rowhouse_private.refresh(uuid,uuid)", // keeps the liveness row, as the triggers above and below
+    "rowhouse_private.resource_moved()",   // writes what its caller may see no more
     "rowhouse_private.team_changed()",
     "rowhouse_private.tenant_changed()",
     "rowhouse_private.user_changed()",
@@ -104,15 +107,18 @@ const QUALIFIED: &[&str] = &[
 const TRIGGERS: &[&str] = &[
     "rowhouse.api_keys|key_changed",
     "rowhouse.deployments|deployment_changed",
+    "rowhouse.deployments|deployment_placed",
     "rowhouse.invitations|invitation_changed",
     "rowhouse.outbox|mail_queued",
     "rowhouse.persona_mappings|persona_changed",
     "rowhouse.principals|principal_added",
     "rowhouse.projects|projects_added",
     "rowhouse.projects|projects_changed",
+    "rowhouse.projects|projects_deleted",
     "rowhouse.provisioning_runs|provisioning_resumed",
     "rowhouse.provisioning_runs|provisioning_started",
     "rowhouse.resource_acl|given",
+    "rowhouse.resources|deployments_moved",
     "rowhouse.resources|deployments_stopped",
     "rowhouse.resources|shared",
     "rowhouse.team_members|team_members_changed",
