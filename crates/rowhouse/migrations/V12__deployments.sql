@@ -211,7 +211,8 @@ create trigger deployment_changed before insert or update on rowhouse.deployment
 for each row when (current_user <> 'rowhouse_definer') -- which stops and moves, and asks nobody
 execute function rowhouse_private.deployment_changed();
 create trigger deployment_placed before insert or update on rowhouse.deployments
-for each row execute function rowhouse_private.deployment_placed();
+for each row when (rowhouse.current_tenant() is not null)
+execute function rowhouse_private.deployment_placed();
 create trigger deployments_stopped after update of deleted_at on rowhouse.resources
 for each row when (old.deleted_at is null and new.deleted_at is not null)
 execute function rowhouse_private.resource_deleted();

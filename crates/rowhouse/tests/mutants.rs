@@ -232,6 +232,51 @@ const POLICIES: &[Mutation] = &[
         "a_project_that_is_not_the_callers_is_refused",
     ),
     (
+        "the projects' floor is for changes only",
+        "select pg_temp.edit('rowhouse.raise_wall', 'as restrictive for all to public using (%s) with check (%2$s)', 'as restrictive for update to public using (%s) with check (%2$s)')",
+        "p01_every_way_to_read_is_bound_to_the_callers_projects",
+    ),
+    (
+        "the projects' floor is for reading only",
+        "select pg_temp.edit('rowhouse.raise_wall', 'as restrictive for all to public using (%s) with check (%2$s)', 'as restrictive for select to public using (%s)')",
+        "p03_a_row_is_neither_made_in_another_project_nor_moved_there",
+    ),
+    (
+        "the projects' floor lets rows be made and moved anywhere",
+        "select pg_temp.edit('rowhouse.raise_wall', 'as restrictive for all to public using (%s) with check (%2$s)', 'as restrictive for all to public using (%s) with check (true)')",
+        "p04_on_conflict_touches_no_row_of_another_project",
+    ),
+    (
+        "the projects' floor only opens",
+        "select pg_temp.edit('rowhouse.raise_wall', 'project_floor on %s as restrictive', 'project_floor on %s as permissive')",
+        "p02_a_permissive_policy_added_later_widens_nothing",
+    ),
+    (
+        "the projects' floor of resources is gone beneath what may be seen",
+        "drop policy project_floor on rowhouse.resources",
+        "p09_nothing_of_another_projects_resource_is_to_be_had",
+    ),
+    (
+        "the projects' floor of resources is gone beneath another policy",
+        "drop policy project_floor on rowhouse.resources",
+        "p02_a_permissive_policy_added_later_widens_nothing",
+    ),
+    (
+        "the projects of a context are not sealed",
+        "select pg_temp.edit_view('rowhouse_private.context', 'current_setting(''app.context''::text, true)', 'split_part(current_setting(''app.context''::text, true), '';''::text, 2)'), pg_temp.edit('rowhouse.enter', 'pg_catalog.set_config(''app.context'',', 'pg_catalog.split_part(pg_catalog.set_config(''app.context'',', 'l.packed else l.packed_read end, true)', 'l.packed else l.packed_read end, true), '';'', 2)')",
+        "p05_a_forged_list_of_projects_is_refused",
+    ),
+    (
+        "a ticket of one project is in all of them",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'live.role, project, live.principals', 'live.role, array_to_string(live.projects, '',''), live.principals')",
+        "p06_a_ticket_narrowed_to_one_project_is_in_no_other",
+    ),
+    (
+        "who left a project keeps it",
+        "drop trigger roles_changed on rowhouse.user_project_roles",
+        "p08_who_left_a_project_is_out_at_the_next_transaction",
+    ),
+    (
         "drop owned: a role has something as a whole",
         "grant select on rowhouse_private.drop_owned_fails_here to rowhouse_app, rowhouse_platform, rowhouse_shadow, rowhouse_enforced",
         "b18_no_role_drops_what_it_was_granted",
@@ -1556,6 +1601,7 @@ async fn all() -> bool {
         attacks::c_context::CHECKS,
         attacks::d_keys::CHECKS,
         attacks::e_side_channels::CHECKS,
+        attacks::p_projects::CHECKS,
         catalogue::CHECKS,
         deployments::CHECKS,
         mail::CHECKS,
