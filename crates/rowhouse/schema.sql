@@ -182,12 +182,14 @@ table rowhouse.invitations  -- owner rowhouse_owner, row security, forced
   accepted_at timestamp with time zone
   accepted_by uuid
   mail_id uuid not null
+  mail text not null default 'queued'::text
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
   constraint invitations_by_whom CHECK (((accepted_at IS NULL) = (accepted_by IS NULL)))
   constraint invitations_digest_sha256 CHECK ((octet_length(digest) = 32))
   constraint invitations_email_in_one_form CHECK (((email IS NFKC NORMALIZED) AND (strpos(email, chr(304)) = 0)))
   constraint invitations_end CHECK ((expires_at <= (created_at + '720:00:00'::interval)))
+  constraint invitations_mail CHECK ((mail = ANY (ARRAY['queued'::text, 'sent'::text, 'failed'::text])))
   constraint invitations_role CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))
   constraint invitations_used_once CHECK (((accepted_at IS NULL) OR (revoked_at IS NULL)))
   constraint invitations_accepter FOREIGN KEY (tenant_id, accepted_by) REFERENCES rowhouse.principals(tenant_id, id)
@@ -195,6 +197,7 @@ table rowhouse.invitations  -- owner rowhouse_owner, row security, forced
   constraint invitations_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint invitations_pkey PRIMARY KEY (tenant_id, id)
   INDEX invitations_by_age btree (tenant_id, created_at DESC, id DESC)
+  INDEX invitations_by_mail btree (tenant_id, mail_id)
   policy managers permissive for all to rowhouse_app
       using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
       check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
@@ -210,9 +213,9 @@ table rowhouse.invitations  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger invitation_changed -> rowhouse_private.invitation_changed
   trigger touch -> rowhouse_private.touch
-  grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, created_at, updated_at), update (revoked_at) to rowhouse_app
-  grant insert, select, update (revoked_at, accepted_at, accepted_by, updated_at) to rowhouse_definer
-  grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, created_at, updated_at), update (revoked_at) to rowhouse_platform
+  grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, mail, created_at, updated_at), update (revoked_at) to rowhouse_app
+  grant insert, select, update (revoked_at, accepted_at, accepted_by, mail, updated_at) to rowhouse_definer
+  grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, mail, created_at, updated_at), update (revoked_at) to rowhouse_platform
 
 table rowhouse.jobs  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null
@@ -1266,16 +1269,6 @@ begin
   perform rowhouse_private.close();
 end
 
-function rowhouse.invitation_mail(invitation uuid) returns text  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
-begin
-  return (
-    select o.status
-    from rowhouse.invitations i
-    join rowhouse.outbox o on o.tenant_id = i.tenant_id and o.id = i.mail_id
-    where i.tenant_id = rowhouse.bound_tenant() and i.id = invitation
-      and rowhouse.caller_role() = any ('{owner,admin,system}'));
-end
-
 function rowhouse.invite(id uuid, email text, role text, expires_at timestamp with time zone, mail uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
 declare
   tenant constant uuid := rowhouse.writable_tenant();
@@ -1422,6 +1415,12 @@ begin
     where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail;
   elsif mine then
     delete from rowhouse.jobs j where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail;
+    -- So that whoever invited sees it, who reads nothing here. One that somebody holds locked is passed by, since nobody inside a
+    -- tenant holds up the mail of others: it is being revoked or accepted.
+    update rowhouse.invitations i
+    set mail = note_mail.status
+    where i.tenant_id = tenant and i.id = (
+      select l.id from rowhouse.invitations l where l.tenant_id = tenant and l.mail_id = note_mail.mail for update skip locked);
     insert into rowhouse.audit_log (id, action, object_id, detail)
     values (trail, case status when 'sent' then 'mails.send' else 'mails.fail' end, mail, jsonb_build_object('attempts', attempt));
   end if;

@@ -23,6 +23,7 @@ create table rowhouse.invitations (
   accepted_at timestamptz,
   accepted_by uuid,
   mail_id uuid not null, -- in the outbox
+  mail text not null default 'queued' constraint invitations_mail check (mail in ('queued', 'sent', 'failed')),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint invitations_pkey primary key (tenant_id, id),
@@ -32,6 +33,7 @@ create table rowhouse.invitations (
   constraint invitations_used_once check (accepted_at is null or revoked_at is null),
   constraint invitations_end check (expires_at <= created_at + interval '720 hours')
 );
+create index invitations_by_mail on rowhouse.invitations (tenant_id, mail_id);
 create index invitations_by_age on rowhouse.invitations (tenant_id, created_at desc, id desc);
 
 create table rowhouse.sessions (
@@ -62,12 +64,12 @@ create trigger touch before update on rowhouse.invitations for each row execute 
 create trigger touch before update on rowhouse.sessions for each row execute function rowhouse_private.touch();
 
 -- No right to write: by the functions below, and, to revoke an invitation, by its one column.
-grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, created_at, updated_at),
+grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, mail, created_at, updated_at),
   update (revoked_at)
 on rowhouse.invitations to rowhouse_app, rowhouse_platform;
 grant select (tenant_id, id, user_id, only_here, expires_at, revoked_at, created_at, updated_at)
 on rowhouse.sessions to rowhouse_app, rowhouse_platform;
-grant select, insert, update (revoked_at, accepted_at, accepted_by, updated_at) on rowhouse.invitations to rowhouse_definer;
+grant select, insert, update (revoked_at, accepted_at, accepted_by, mail, updated_at) on rowhouse.invitations to rowhouse_definer;
 grant select, insert, update (revoked_at, updated_at) on rowhouse.sessions to rowhouse_definer;
 grant insert (id, email, name) on rowhouse.users to rowhouse_definer;
 

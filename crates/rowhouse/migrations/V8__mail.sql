@@ -148,6 +148,12 @@ begin
     where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail;
   elsif mine then
     delete from rowhouse.jobs j where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail;
+    -- So that whoever invited sees it, who reads nothing here. One that somebody holds locked is passed by, since nobody inside a
+    -- tenant holds up the mail of others: it is being revoked or accepted.
+    update rowhouse.invitations i
+    set mail = note_mail.status
+    where i.tenant_id = tenant and i.id = (
+      select l.id from rowhouse.invitations l where l.tenant_id = tenant and l.mail_id = note_mail.mail for update skip locked);
     insert into rowhouse.audit_log (id, action, object_id, detail)
     values (trail, case status when 'sent' then 'mails.send' else 'mails.fail' end, mail, jsonb_build_object('attempts', attempt));
   end if;
@@ -156,23 +162,6 @@ begin
 end
 $$;
 grant execute on function rowhouse.take_mail, rowhouse.note_mail to rowhouse_mailer;
-
--- What became of an invitation's mail, for those who see the invitation: this one word of the outbox, and no other. Looked up,
--- and not kept beside the invitation: a row that an inviter holds locked would hold up whoever notes how a mail went.
-create function rowhouse.invitation_mail(invitation uuid) returns text
-language plpgsql stable security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  return (
-    select o.status
-    from rowhouse.invitations i
-    join rowhouse.outbox o on o.tenant_id = i.tenant_id and o.id = i.mail_id
-    where i.tenant_id = rowhouse.bound_tenant() and i.id = invitation
-      and rowhouse.caller_role() = any ('{owner,admin,system}'));
-end
-$$;
-grant execute on function rowhouse.invitation_mail to rowhouse_app, rowhouse_platform;
 
 set local role rowhouse_owner;
 create trigger mail_queued after insert on rowhouse.outbox

@@ -49,7 +49,7 @@ pub struct Invitation {
     /// The user that accepted it.
     pub accepted_by: Option<UserId>,
     /// What became of its mail.
-    pub mail: Option<mail::Status>,
+    pub mail: mail::Status,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -156,7 +156,7 @@ async fn refuse_known(tx: &mut TenantTx, email: &str) -> Result<()> {
 
 const COLUMNS: &str =
     "id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by,
-    rowhouse.invitation_mail(id) as mail, created_at, updated_at";
+    mail, created_at, updated_at";
 
 /// A page of the invitations, also those that are over, the newest first, behind `after` (`created_at` and id of the last of
 /// the page before), at most `limit` (1 to 200). Empty for whoever does not manage the tenant.

@@ -338,9 +338,14 @@ const PROVISIONING: &[Mutation] = &[
 
 const MAIL: &[Mutation] = &[
     (
-        "whoever is inside is told what became of a mail",
-        "select pg_temp.edit('rowhouse.invitation_mail', 'rowhouse.caller_role() = any', 'rowhouse.caller_role() <> any')",
+        "what became of a mail is for its inviters to say",
+        "grant update (mail) on rowhouse.invitations to rowhouse_app",
         "an_invitation_tells_what_became_of_its_mail_and_nothing_of_it",
+    ),
+    (
+        "an invitation that is held locked holds up who notes its mail",
+        "select pg_temp.edit('rowhouse.note_mail', 'for update skip locked', 'for update')",
+        "nobody_inside_holds_up_who_notes_a_mail",
     ),
     (
         "a mail tells what it said",

@@ -4,7 +4,6 @@ use clap::Subcommand;
 use rowhouse::Result;
 use rowhouse::ids::InvitationId;
 use rowhouse::invitations::{self, Invitation, NewInvitation};
-use rowhouse::mail::Status as MailStatus;
 use rowhouse::members::Role;
 use serde_json::json;
 
@@ -123,7 +122,7 @@ fn row(invitation: &Invitation) -> Vec<String> {
         invitation.email.clone(),
         invitation.role.to_string(),
         state,
-        invitation.mail.map_or("", MailStatus::as_str).to_owned(),
+        invitation.mail.to_string(),
         invitation.id.to_string(),
     ]
 }

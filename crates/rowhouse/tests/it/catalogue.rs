@@ -57,7 +57,6 @@ const DEFINERS: &[&str] = &[
     "rowhouse.enter(bytea)", // reads both keys and the liveness row
     "rowhouse.found_tenant(uuid,text,text,text,text,uuid,uuid,text)", // writes the first rows of a tenant
     "rowhouse.hold_session(bytea)",                                   // locks a liveness row
-    "rowhouse.invitation_mail(uuid)", // reads one column of the outbox, as nobody inside may
     "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid)", // makes a token that its caller must not know
     "rowhouse.key_used()", // writes beside the keys, for one that may not write them
     "rowhouse.key_uses()",
@@ -824,6 +823,7 @@ pub async fn closed_sets_are_those_of_the_enums(world: &World) {
         ("tenants_kind", texts(Kind::ALL)),
         ("tenants_plan", texts(PlanTier::ALL)),
         ("outbox_status", texts(mail::Status::ALL)),
+        ("invitations_mail", texts(mail::Status::ALL)),
         ("provisioning_runs_status", texts(provisioning::Status::ALL)),
         ("quotas_name", texts(quotas::Name::ALL)),
         ("jobs_kind", texts(jobs::Kind::ALL)),
