@@ -19,7 +19,7 @@ WITH_TOOLS = PATH=$$(scripts/install-tools):$$PATH &&
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  DATA=$(DATA) is where the local server keeps its data, PORT=$(PORT) is where it answers."
 
@@ -64,6 +64,12 @@ mutants: ## Take the wall down piece by piece, and doctor's rules too, and see t
 bench: ## Measure what the wall costs beside its alternatives (writes bench/RESULTS.md)
 	$(CARGO) build --release --locked -p rowhouse-server
 	$(ON_SYSTEM_SERVER) $(CARGO) run --release --locked -p rowhouse-bench -- $(ONLY)
+
+# The same holds here. MANY=50 SIDE=5 sets up so many and writes no file.
+.PHONY: bench.provisioning
+bench.provisioning: ## Measure how fast tenants are set up, beside django-tenants (writes bench/PROVISIONING.md)
+	$(CARGO) build --release --locked -p rowhouse-server
+	$(ON_SYSTEM_SERVER) bench/provisioning $(MANY) $(SIDE)
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -103,6 +103,7 @@ table rowhouse.deployments  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
   id uuid not null
   resource_id uuid not null
+  project_id uuid
   environment text not null
   status text not null default 'pending'::text
   created_by uuid not null default rowhouse.current_principal()
@@ -112,6 +113,7 @@ table rowhouse.deployments  -- owner rowhouse_owner, row security, forced
   constraint deployments_environment CHECK ((environment = ANY (ARRAY['SANDBOX'::text, 'PRODUCTION'::text])))
   constraint deployments_status CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'stopped'::text, 'failed'::text])))
   constraint deployments_creator FOREIGN KEY (tenant_id, created_by) REFERENCES rowhouse.principals(tenant_id, id)
+  constraint deployments_project FOREIGN KEY (tenant_id, project_id) REFERENCES rowhouse.projects(tenant_id, id)
   constraint deployments_resource FOREIGN KEY (tenant_id, resource_id) REFERENCES rowhouse.resources(tenant_id, id)
   constraint deployments_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint deployments_pkey PRIMARY KEY (tenant_id, id)
@@ -131,8 +133,10 @@ table rowhouse.deployments  -- owner rowhouse_owner, row security, forced
   policy tenant_floor_update restrictive for update to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger deployment_changed -> rowhouse_private.deployment_changed
+  trigger deployment_placed -> rowhouse_private.deployment_placed
   trigger touch -> rowhouse_private.touch
   grant insert (tenant_id, id, resource_id, environment), select, update (status, deleted_at) to rowhouse_app
+  grant select, update (project_id, status) to rowhouse_definer
   grant select to rowhouse_platform
 
 table rowhouse.idempotency_keys  -- owner rowhouse_owner, row security, forced
@@ -177,12 +181,15 @@ table rowhouse.invitations  -- owner rowhouse_owner, row security, forced
   revoked_at timestamp with time zone
   accepted_at timestamp with time zone
   accepted_by uuid
+  mail_id uuid not null
+  mail text not null default 'queued'::text
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
   constraint invitations_by_whom CHECK (((accepted_at IS NULL) = (accepted_by IS NULL)))
   constraint invitations_digest_sha256 CHECK ((octet_length(digest) = 32))
   constraint invitations_email_in_one_form CHECK (((email IS NFKC NORMALIZED) AND (strpos(email, chr(304)) = 0)))
   constraint invitations_end CHECK ((expires_at <= (created_at + '720:00:00'::interval)))
+  constraint invitations_mail CHECK ((mail = ANY (ARRAY['queued'::text, 'sent'::text, 'failed'::text])))
   constraint invitations_role CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text])))
   constraint invitations_used_once CHECK (((accepted_at IS NULL) OR (revoked_at IS NULL)))
   constraint invitations_accepter FOREIGN KEY (tenant_id, accepted_by) REFERENCES rowhouse.principals(tenant_id, id)
@@ -190,6 +197,7 @@ table rowhouse.invitations  -- owner rowhouse_owner, row security, forced
   constraint invitations_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint invitations_pkey PRIMARY KEY (tenant_id, id)
   INDEX invitations_by_age btree (tenant_id, created_at DESC, id DESC)
+  INDEX invitations_by_mail btree (tenant_id, mail_id)
   policy managers permissive for all to rowhouse_app
       using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
       check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
@@ -205,9 +213,9 @@ table rowhouse.invitations  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger invitation_changed -> rowhouse_private.invitation_changed
   trigger touch -> rowhouse_private.touch
-  grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, created_at, updated_at), update (revoked_at) to rowhouse_app
-  grant insert, select, update (revoked_at, accepted_at, accepted_by, updated_at) to rowhouse_definer
-  grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, created_at, updated_at), update (revoked_at) to rowhouse_platform
+  grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, mail, created_at, updated_at), update (revoked_at) to rowhouse_app
+  grant insert, select, update (revoked_at, accepted_at, accepted_by, mail, updated_at) to rowhouse_definer
+  grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, mail, created_at, updated_at), update (revoked_at) to rowhouse_platform
 
 table rowhouse.jobs  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null
@@ -467,6 +475,7 @@ table rowhouse.projects  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger projects_added -> rowhouse_private.projects_changed
   trigger projects_changed -> rowhouse_private.projects_changed
+  trigger projects_deleted -> rowhouse_private.project_deleted
   trigger touch -> rowhouse_private.touch
   grant insert, select, update (name, deleted_at) to rowhouse_app
   grant select to rowhouse_definer
@@ -477,9 +486,12 @@ table rowhouse.provisioning_runs  -- owner rowhouse_owner, row security, forced
   admin_email text
   done text[] not null default '{}'::text[]
   status text not null default 'running'::text
+  attempts integer not null default 0
+  last_error text
   created_at timestamp with time zone not null default now()
   updated_at timestamp with time zone not null default now()
-  constraint provisioning_runs_status CHECK ((status = ANY (ARRAY['running'::text, 'done'::text])))
+  constraint provisioning_runs_error_is_a_code CHECK ((last_error ~ '^[a-z-]{1,50}$'::text))
+  constraint provisioning_runs_status CHECK ((status = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text])))
   constraint provisioning_runs_steps CHECK ((done <@ '{workspace,project,roles,quotas,storage,invitation}'::text[]))
   constraint provisioning_runs_tenant FOREIGN KEY (tenant_id) REFERENCES rowhouse.tenants(id)
   constraint provisioning_runs_pkey PRIMARY KEY (tenant_id)
@@ -493,9 +505,10 @@ table rowhouse.provisioning_runs  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to public
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
+  trigger provisioning_resumed -> rowhouse_private.provisioning_started
   trigger provisioning_started -> rowhouse_private.provisioning_started
   trigger touch -> rowhouse_private.touch
-  grant insert (tenant_id, admin_email), select, update (done, status) to rowhouse_platform
+  grant insert (tenant_id, admin_email), select, update (done, status, attempts, last_error) to rowhouse_platform
 
 table rowhouse.quotas  -- owner rowhouse_owner, row security, forced
   tenant_id uuid not null default rowhouse.default_tenant()
@@ -622,6 +635,7 @@ END
   policy writing permissive for update to rowhouse_app
       using ((owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (audience = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[])) OR (EXISTS ( SELECT FROM rowhouse.resource_acl a WHERE ((a.resource_id = resources.id) AND (a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) AND (a.access = ANY ('{write,admin}'::text[]))))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
       check true
+  trigger deployments_moved -> rowhouse_private.resource_moved
   trigger deployments_stopped -> rowhouse_private.resource_deleted
   trigger shared -> rowhouse_private.resource_shared
   trigger touch -> rowhouse_private.touch
@@ -1243,6 +1257,21 @@ begin
   from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
 end
 
+function rowhouse.hold_session(ticket bytea) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
+begin
+  perform rowhouse_private.refuse_while_bound();
+  perform rowhouse.enter(ticket);
+  perform from rowhouse_private.liveness l
+  where l.tenant_id = rowhouse.bound_tenant() and l.principal_id = rowhouse.current_principal()
+    and l.credential_id = split_part(current_setting('app.context', true), ';', 7)::uuid
+    and l.state = 'active' and l.expires_at > clock_timestamp()
+  for share;
+  if not found then
+    raise exception 'the caller is not, or no longer, known to the tenant' using errcode = 'RH005';
+  end if;
+  perform rowhouse_private.close();
+end
+
 function rowhouse.invite(id uuid, email text, role text, expires_at timestamp with time zone, mail uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
 declare
   tenant constant uuid := rowhouse.writable_tenant();
@@ -1266,8 +1295,8 @@ begin
   with made as materialized (
     select 'invite_' || encode(substring(rowhouse_private.new_key(), 1, 24), 'hex') as token
   ), kept as (
-    insert into rowhouse.invitations (tenant_id, id, email, role, digest, expires_at)
-    select tenant, invite.id, invite.email, invite.role, sha256(convert_to(m.token, 'UTF8')), invite.expires_at
+    insert into rowhouse.invitations (tenant_id, id, email, role, digest, expires_at, mail_id)
+    select tenant, invite.id, invite.email, invite.role, sha256(convert_to(m.token, 'UTF8')), invite.expires_at, invite.mail
     from made m
   ), found as (
     insert into rowhouse.locator (kind, digest, tenant_id, id)
@@ -1389,6 +1418,12 @@ begin
     where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail;
   elsif mine then
     delete from rowhouse.jobs j where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail;
+    -- So that whoever invited sees it, who reads nothing here. One that somebody holds locked is passed by, since nobody inside a
+    -- tenant holds up the mail of others: it is being revoked or accepted.
+    update rowhouse.invitations i
+    set mail = note_mail.status
+    where i.tenant_id = tenant and i.id = (
+      select l.id from rowhouse.invitations l where l.tenant_id = tenant and l.mail_id = note_mail.mail for update skip locked);
     insert into rowhouse.audit_log (id, action, object_id, detail)
     values (trail, case status when 'sent' then 'mails.send' else 'mails.fail' end, mail, jsonb_build_object('attempts', attempt));
   end if;
@@ -1656,7 +1691,8 @@ begin
   select l.tenant_id, l.principal_id, add_session.id, l.kind, l.user_id, l.user_gone, add_session.expires_at
   from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = of_user and l.kind = 'user' and l.state = 'active'
-    and l.credential_id = '00000000-0000-0000-0000-000000000000';
+    and l.credential_id = '00000000-0000-0000-0000-000000000000'
+  for share; -- who is being deleted from the platform, which takes no lock of the tenant's, is gone here
   if not found then
     raise exception 'the caller is not, or no longer, a member of the tenant' using errcode = 'RH005';
   end if;
@@ -1692,7 +1728,7 @@ declare
     '{pending to active,pending to stopped,pending to failed,active to stopped,active to failed,stopped to active,failed to pending}';
   gone timestamptz;
 begin
-  select r.deleted_at into gone from rowhouse.resources r
+  select r.deleted_at, r.project_id into gone, new.project_id from rowhouse.resources r
   where r.tenant_id = new.tenant_id and r.id = new.resource_id
   for share;
   if not found then
@@ -1706,6 +1742,22 @@ begin
     raise exception 'a deployment that is active is stopped before it is deleted' using errcode = 'RH010';
   elsif tg_op = 'UPDATE' and new.deleted_at is null and old.deleted_at is not null then
     raise exception 'a deleted deployment stays deleted' using errcode = 'RH010';
+  end if;
+  return new;
+end
+
+function rowhouse_private.deployment_placed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  if new.project_id is null or new.deleted_at is not null or new.status <> all ('{pending,active}') then
+    return new;
+  end if;
+  perform from rowhouse_private.liveness l
+  where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
+  for share;
+  perform from rowhouse.projects p
+  where p.tenant_id = new.tenant_id and p.id = new.project_id and p.deleted_at is not null;
+  if found then
+    raise exception 'the project is deleted' using errcode = 'RH010';
   end if;
   return new;
 end
@@ -1995,6 +2047,22 @@ begin
   return null;
 end
 
+function rowhouse_private.project_deleted() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  with stopped as (
+    update rowhouse.deployments d
+    set status = 'stopped'
+    from new_rows n
+    where d.tenant_id = n.tenant_id and d.project_id = n.id and n.deleted_at is not null
+      and d.deleted_at is null and d.status = any ('{pending,active}')
+    returning d.tenant_id, d.id, d.project_id, d.resource_id
+  )
+  insert into rowhouse.audit_log (tenant_id, id, action, object_id, project_id, resource_id)
+  select s.tenant_id, gen_random_uuid(), 'deployments.stop', s.id, s.project_id, s.resource_id
+  from stopped s;
+  return null;
+end
+
 function rowhouse_private.projects_changed() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 declare
   in_tenant uuid;
@@ -2130,6 +2198,14 @@ begin
   insert into rowhouse.audit_log (tenant_id, id, action, object_id, resource_id)
   select new.tenant_id, gen_random_uuid(), 'deployments.stop', s.id, new.id
   from stopped s;
+  return null;
+end
+
+function rowhouse_private.resource_moved() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  update rowhouse.deployments d
+  set project_id = new.project_id
+  where d.tenant_id = new.tenant_id and d.resource_id = new.id;
   return null;
 end
 

@@ -154,7 +154,8 @@ struct Completion {
 }
 
 impl Completion {
-    /// One tenant, to its end, if one is due: a transaction for each step, so that a fall costs one of them.
+    /// One tenant, to its end or to a step that fails, if one is due: a transaction for each step, so that a fall costs one of
+    /// them.
     async fn go_on_with_one(self) -> Result<bool> {
         let begin = async || {
             let operator = Operator::local("worker");
@@ -169,6 +170,9 @@ impl Completion {
             let mut tx = begin().await?.inside(job.tenant).await?;
             let run = provisioning::step(&mut tx).await?;
             tx.commit().await?;
+            if run.last_error.is_some() {
+                return Ok(true);
+            }
             if run.status == provisioning::Status::Done {
                 tracing::info!(tenant_id = %job.tenant, "tenant provisioned");
                 return Ok(true);

@@ -10,7 +10,11 @@ create table rowhouse.provisioning_runs (
   admin_email text, -- who is invited; null: nobody
   done text[] not null default '{}'
     constraint provisioning_runs_steps check (done <@ '{workspace,project,roles,quotas,storage,invitation}'::text[]),
-  status text not null default 'running' constraint provisioning_runs_status check (status in ('running', 'done')),
+  status text not null default 'running'
+    constraint provisioning_runs_status check (status in ('running', 'done', 'failed')),
+  attempts integer not null default 0, -- at the next step; those that failed
+  last_error text -- a code, since a message might name somebody
+    constraint provisioning_runs_error_is_a_code check (last_error ~ '^[a-z-]{1,50}$'),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint provisioning_runs_pkey primary key (tenant_id)
@@ -52,7 +56,8 @@ end
 $$;
 drop policy inside on rowhouse.provisioning_runs; -- it holds an address
 grant select on rowhouse.quotas, rowhouse.tenant_configs to rowhouse_app;
-grant select, insert (tenant_id, admin_email), update (done, status) on rowhouse.provisioning_runs to rowhouse_platform;
+grant select, insert (tenant_id, admin_email), update (done, status, attempts, last_error)
+on rowhouse.provisioning_runs to rowhouse_platform;
 grant select, insert (tenant_id, name, amount), update (amount) on rowhouse.quotas to rowhouse_platform;
 grant select, insert (tenant_id, key, value), update (value) on rowhouse.tenant_configs to rowhouse_platform;
 
@@ -73,6 +78,9 @@ grant execute on function rowhouse_private.provisioning_started to rowhouse_owne
 set local role rowhouse_owner;
 create trigger provisioning_started after insert on rowhouse.provisioning_runs
 for each row execute function rowhouse_private.provisioning_started();
+create trigger provisioning_resumed after update of status on rowhouse.provisioning_runs
+for each row when (old.status = 'failed' and new.status = 'running')
+execute function rowhouse_private.provisioning_started();
 
 reset role;
 revoke create on schema rowhouse, rowhouse_private from rowhouse_definer;

@@ -1,8 +1,9 @@
 -- What a tenant runs of its resources, and as whom its keys speak. Class `admin`. And who reads of a resource in the trail.
 --
 -- Whose a deployment is, its resource says: who sees the resource sees it, who edits the resource changes it, and the floor
--- of a project holds for both. So it has no owner, visibility or project of its own that could differ. The platform
--- sees which there are, and changes none.
+-- of a project holds for both. So it has no owner or visibility of its own that could differ; its project is the resource's,
+-- kept so by triggers, since who deletes a project stops what runs of it without seeing it. The platform sees which there are,
+-- and changes none.
 
 grant create on schema rowhouse, rowhouse_private to rowhouse_definer;
 set local role rowhouse_owner;
@@ -11,6 +12,7 @@ create table rowhouse.deployments (
   tenant_id uuid not null default rowhouse.default_tenant() constraint deployments_tenant references rowhouse.tenants (id),
   id uuid not null,
   resource_id uuid not null,
+  project_id uuid,
   environment text not null constraint deployments_environment check (environment in ('SANDBOX', 'PRODUCTION')),
   status text not null default 'pending'
     constraint deployments_status check (status in ('pending', 'active', 'stopped', 'failed')),
@@ -20,6 +22,7 @@ create table rowhouse.deployments (
   deleted_at timestamptz,
   constraint deployments_pkey primary key (tenant_id, id),
   constraint deployments_resource foreign key (tenant_id, resource_id) references rowhouse.resources (tenant_id, id),
+  constraint deployments_project foreign key (tenant_id, project_id) references rowhouse.projects (tenant_id, id),
   constraint deployments_creator foreign key (tenant_id, created_by) references rowhouse.principals (tenant_id, id)
 );
 create unique index deployments_place on rowhouse.deployments (tenant_id, resource_id, environment) where deleted_at is null;
@@ -65,7 +68,7 @@ declare
     '{pending to active,pending to stopped,pending to failed,active to stopped,active to failed,stopped to active,failed to pending}';
   gone timestamptz;
 begin
-  select r.deleted_at into gone from rowhouse.resources r
+  select r.deleted_at, r.project_id into gone, new.project_id from rowhouse.resources r
   where r.tenant_id = new.tenant_id and r.id = new.resource_id
   for share;
   if not found then
@@ -79,6 +82,28 @@ begin
     raise exception 'a deployment that is active is stopped before it is deleted' using errcode = 'RH010';
   elsif tg_op = 'UPDATE' and new.deleted_at is null and old.deleted_at is not null then
     raise exception 'a deleted deployment stays deleted' using errcode = 'RH010';
+  end if;
+  return new;
+end
+$$;
+
+-- Nor is its project. Deleting that changes what everybody in it may do, so whoever does it waits for the caller, and the caller
+-- has waited for him.
+create function rowhouse_private.deployment_placed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if new.project_id is null or new.deleted_at is not null or new.status <> all ('{pending,active}') then
+    return new;
+  end if;
+  perform from rowhouse_private.liveness l
+  where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
+  for share;
+  perform from rowhouse.projects p
+  where p.tenant_id = new.tenant_id and p.id = new.project_id and p.deleted_at is not null;
+  if found then
+    raise exception 'the project is deleted' using errcode = 'RH010';
   end if;
   return new;
 end
@@ -104,6 +129,41 @@ begin
 end
 $$;
 
+-- A deployment goes where its resource goes, also out of the sight of whoever moves it.
+create function rowhouse_private.resource_moved() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update rowhouse.deployments d
+  set project_id = new.project_id
+  where d.tenant_id = new.tenant_id and d.resource_id = new.id;
+  return null;
+end
+$$;
+
+-- What lies in a deleted project does not run either, seen or not by whoever deletes it. By the trigger's name it comes behind
+-- projects_changed, which waits for those who are at work in the project.
+create function rowhouse_private.project_deleted() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  with stopped as (
+    update rowhouse.deployments d
+    set status = 'stopped'
+    from new_rows n
+    where d.tenant_id = n.tenant_id and d.project_id = n.id and n.deleted_at is not null
+      and d.deleted_at is null and d.status = any ('{pending,active}')
+    returning d.tenant_id, d.id, d.project_id, d.resource_id
+  )
+  insert into rowhouse.audit_log (tenant_id, id, action, object_id, project_id, resource_id)
+  select s.tenant_id, gen_random_uuid(), 'deployments.stop', s.id, s.project_id, s.resource_id
+  from stopped s;
+  return null;
+end
+$$;
+
 create function rowhouse_private.persona_changed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -121,7 +181,9 @@ end
 $$;
 
 grant execute on function rowhouse.may_see to rowhouse_app;
-grant execute on function rowhouse_private.deployment_changed, rowhouse_private.resource_deleted, rowhouse_private.persona_changed
+grant execute on function rowhouse_private.deployment_changed, rowhouse_private.deployment_placed,
+  rowhouse_private.resource_deleted, rowhouse_private.resource_moved, rowhouse_private.project_deleted,
+  rowhouse_private.persona_changed
 to rowhouse_owner;
 
 set local role rowhouse_owner;
@@ -146,15 +208,26 @@ using (
 create policy adding on rowhouse.audit_log for insert to rowhouse_app with check (true);
 
 create trigger deployment_changed before insert or update on rowhouse.deployments
-for each row execute function rowhouse_private.deployment_changed();
+for each row when (current_user <> 'rowhouse_definer') -- which stops and moves, and asks nobody
+execute function rowhouse_private.deployment_changed();
+create trigger deployment_placed before insert or update on rowhouse.deployments
+for each row when (rowhouse.current_tenant() is not null)
+execute function rowhouse_private.deployment_placed();
 create trigger deployments_stopped after update of deleted_at on rowhouse.resources
 for each row when (old.deleted_at is null and new.deleted_at is not null)
 execute function rowhouse_private.resource_deleted();
+create trigger deployments_moved after update of project_id on rowhouse.resources
+for each row when (old.project_id is distinct from new.project_id and rowhouse.current_tenant() is not null)
+execute function rowhouse_private.resource_moved();
+create trigger projects_deleted after update on rowhouse.projects
+referencing new table as new_rows
+for each statement execute function rowhouse_private.project_deleted();
 create trigger persona_changed after insert or update or delete on rowhouse.persona_mappings
 for each row execute function rowhouse_private.persona_changed();
 create trigger touch before update on rowhouse.deployments for each row execute function rowhouse_private.touch();
 create trigger touch before update on rowhouse.persona_mappings for each row execute function rowhouse_private.touch();
 
+grant select, update (status, project_id) on rowhouse.deployments to rowhouse_definer;
 grant select on rowhouse.deployments to rowhouse_app, rowhouse_platform;
 grant insert (tenant_id, id, resource_id, environment), update (status, deleted_at) on rowhouse.deployments to rowhouse_app;
 grant select, insert (tenant_id, id, api_key_id, persona_id, name), update (name), delete on rowhouse.persona_mappings

@@ -22,6 +22,8 @@ create table rowhouse.invitations (
   revoked_at timestamptz,
   accepted_at timestamptz,
   accepted_by uuid,
+  mail_id uuid not null, -- in the outbox
+  mail text not null default 'queued' constraint invitations_mail check (mail in ('queued', 'sent', 'failed')),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint invitations_pkey primary key (tenant_id, id),
@@ -31,6 +33,7 @@ create table rowhouse.invitations (
   constraint invitations_used_once check (accepted_at is null or revoked_at is null),
   constraint invitations_end check (expires_at <= created_at + interval '720 hours')
 );
+create index invitations_by_mail on rowhouse.invitations (tenant_id, mail_id);
 create index invitations_by_age on rowhouse.invitations (tenant_id, created_at desc, id desc);
 
 create table rowhouse.sessions (
@@ -61,12 +64,12 @@ create trigger touch before update on rowhouse.invitations for each row execute 
 create trigger touch before update on rowhouse.sessions for each row execute function rowhouse_private.touch();
 
 -- No right to write: by the functions below, and, to revoke an invitation, by its one column.
-grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, created_at, updated_at),
+grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, mail, created_at, updated_at),
   update (revoked_at)
 on rowhouse.invitations to rowhouse_app, rowhouse_platform;
 grant select (tenant_id, id, user_id, only_here, expires_at, revoked_at, created_at, updated_at)
 on rowhouse.sessions to rowhouse_app, rowhouse_platform;
-grant select, insert, update (revoked_at, accepted_at, accepted_by, updated_at) on rowhouse.invitations to rowhouse_definer;
+grant select, insert, update (revoked_at, accepted_at, accepted_by, mail, updated_at) on rowhouse.invitations to rowhouse_definer;
 grant select, insert, update (revoked_at, updated_at) on rowhouse.sessions to rowhouse_definer;
 grant insert (id, email, name) on rowhouse.users to rowhouse_definer;
 
@@ -101,8 +104,8 @@ begin
   with made as materialized (
     select 'invite_' || encode(substring(rowhouse_private.new_key(), 1, 24), 'hex') as token
   ), kept as (
-    insert into rowhouse.invitations (tenant_id, id, email, role, digest, expires_at)
-    select tenant, invite.id, invite.email, invite.role, sha256(convert_to(m.token, 'UTF8')), invite.expires_at
+    insert into rowhouse.invitations (tenant_id, id, email, role, digest, expires_at, mail_id)
+    select tenant, invite.id, invite.email, invite.role, sha256(convert_to(m.token, 'UTF8')), invite.expires_at, invite.mail
     from made m
   ), found as (
     insert into rowhouse.locator (kind, digest, tenant_id, id)
@@ -173,7 +176,8 @@ begin
   select l.tenant_id, l.principal_id, add_session.id, l.kind, l.user_id, l.user_gone, add_session.expires_at
   from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = of_user and l.kind = 'user' and l.state = 'active'
-    and l.credential_id = '00000000-0000-0000-0000-000000000000';
+    and l.credential_id = '00000000-0000-0000-0000-000000000000'
+  for share; -- who is being deleted from the platform, which takes no lock of the tenant's, is gone here
   if not found then
     raise exception 'the caller is not, or no longer, a member of the tenant' using errcode = 'RH005';
   end if;
@@ -364,6 +368,27 @@ begin
 end
 $$;
 
+-- For whoever opens a session by another one: that one is good now, and does not end before this transaction does. Asked behind
+-- open_session(), which takes the lock of its tenant: so of two that switch at once, none waits for that while he holds this.
+create function rowhouse.hold_session(ticket bytea) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform rowhouse_private.refuse_while_bound();
+  perform rowhouse.enter(ticket);
+  perform from rowhouse_private.liveness l
+  where l.tenant_id = rowhouse.bound_tenant() and l.principal_id = rowhouse.current_principal()
+    and l.credential_id = split_part(current_setting('app.context', true), ';', 7)::uuid
+    and l.state = 'active' and l.expires_at > clock_timestamp()
+  for share;
+  if not found then
+    raise exception 'the caller is not, or no longer, known to the tenant' using errcode = 'RH005';
+  end if;
+  perform rowhouse_private.close();
+end
+$$;
+
 -- Whoever presents an invitation's token becomes a member, as the user of its address, who is made where there is none, and
 -- gets a session. Answers nothing when there is no such invitation. The member is added with the rights that the inviter
 -- has now: who was removed or demoted since brings nobody in. The session of somebody who was here before is good in this tenant
@@ -468,7 +493,8 @@ $$;
 
 grant execute on function rowhouse.invite, rowhouse.end_session, rowhouse.people to rowhouse_app, rowhouse_platform;
 grant execute on function rowhouse.leave to rowhouse_app;
-grant execute on function rowhouse.add_member, rowhouse.open_session, rowhouse.accept_invitation, rowhouse.memberships
+grant execute on function rowhouse.add_member, rowhouse.open_session, rowhouse.hold_session, rowhouse.accept_invitation,
+  rowhouse.memberships
 to rowhouse_platform;
 grant execute on function rowhouse_private.workspace_changed, rowhouse_private.invitation_changed, rowhouse_private.member_went,
   rowhouse_private.entry_given to rowhouse_owner;

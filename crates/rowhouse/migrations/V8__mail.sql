@@ -148,6 +148,12 @@ begin
     where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail;
   elsif mine then
     delete from rowhouse.jobs j where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail;
+    -- So that whoever invited sees it, who reads nothing here. One that somebody holds locked is passed by, since nobody inside a
+    -- tenant holds up the mail of others: it is being revoked or accepted.
+    update rowhouse.invitations i
+    set mail = note_mail.status
+    where i.tenant_id = tenant and i.id = (
+      select l.id from rowhouse.invitations l where l.tenant_id = tenant and l.mail_id = note_mail.mail for update skip locked);
     insert into rowhouse.audit_log (id, action, object_id, detail)
     values (trail, case status when 'sent' then 'mails.send' else 'mails.fail' end, mail, jsonb_build_object('attempts', attempt));
   end if;

@@ -2,8 +2,8 @@
 //!
 //! Invariants: who sees the resource sees its deployments, who edits it makes and changes them; a resource has one in each
 //! environment; it goes from `pending` to `active` or `failed`, from `active` to `failed`, from `stopped` to `active`, from
-//! `failed` to `pending`, and to `stopped` from where it is not `failed`; one of a deleted resource was stopped with it, and
-//! starts when the resource is back.
+//! `failed` to `pending`, and to `stopped` from where it is not `failed`; one of a deleted resource, or of one in a deleted
+//! project, was stopped with it, and does not start before that is back, nor by itself then.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

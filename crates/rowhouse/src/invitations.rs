@@ -22,7 +22,7 @@ use crate::select::Select;
 use crate::sessions::{self, MadeSession};
 use crate::tenants::{self, Tenant};
 use crate::tx::{PlatformTx, Rowhouse, TenantTx};
-use crate::{names, provisioning};
+use crate::{mail, names, provisioning};
 
 /// How long an invitation is good when nothing else is said, and at most.
 const LASTS: Duration = Duration::from_hours(24 * 7);
@@ -48,6 +48,8 @@ pub struct Invitation {
     pub accepted_at: Option<Timestamp>,
     /// The user that accepted it.
     pub accepted_by: Option<UserId>,
+    /// What became of its mail.
+    pub mail: mail::Status,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -65,6 +67,7 @@ impl From<&Row> for Invitation {
             revoked_at: row.get("revoked_at"),
             accepted_at: row.get("accepted_at"),
             accepted_by: row.get("accepted_by"),
+            mail: row.get("mail"),
             created_at: row.get("created_at"),
             updated_at: row.get("updated_at"),
         }
@@ -151,7 +154,9 @@ async fn refuse_known(tx: &mut TenantTx, email: &str) -> Result<()> {
     Ok(())
 }
 
-const COLUMNS: &str = "id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, created_at, updated_at";
+const COLUMNS: &str =
+    "id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by,
+    mail, created_at, updated_at";
 
 /// A page of the invitations, also those that are over, the newest first, behind `after` (`created_at` and id of the last of
 /// the page before), at most `limit` (1 to 200). Empty for whoever does not manage the tenant.

@@ -159,7 +159,7 @@ pub async fn rename(
     Ok(project)
 }
 
-/// Marks a project as deleted: nobody is in it any more.
+/// Marks a project as deleted: nobody is in it any more, and what was deployed of what lies in it is stopped.
 pub async fn delete(tx: &mut TenantTx, id: ProjectId, read_at: Option<Timestamp>) -> Result<()> {
     change(
         tx,

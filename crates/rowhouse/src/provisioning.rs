@@ -1,7 +1,8 @@
 //! Provisioning: what a tenant is given before its first member comes. Table `rowhouse.provisioning_runs`, one row a tenant.
 //!
 //! Invariants: a step is done in the transaction that notes it; who does the next one holds the row; each looks first
-//! whether it is done. So whoever calls it, twice, at once, or again after a fall, goes on where it was.
+//! whether it is done. So whoever calls it, twice, at once, or again after a fall, goes on where it was. A step that fails
+//! leaves a note and nothing else; it is tried again later each time, and given up at last, until somebody calls [`start`].
 
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use crate::{names, projects, quotas, users};
 
 /// How long a worker that falls between two steps keeps others from going on.
 pub const LEASE: Duration = Duration::from_secs(5);
+/// How often a step is tried. The first wait is a [`LEASE`], each other twice the one before: ten minutes in all.
+const ATTEMPTS: i32 = 8;
 
 text_enum! {
     /// What is done, in this order. Constraint `provisioning_runs_steps`.
@@ -47,6 +50,8 @@ text_enum! {
         Running = "running",
         /// There are none.
         Done = "done",
+        /// A step failed too often. Nobody goes on before it is begun again.
+        Failed = "failed",
     }
 }
 
@@ -57,6 +62,8 @@ text_enum! {
         Pending = "pending",
         /// Done.
         Done = "done",
+        /// Given up: it failed too often.
+        Failed = "failed",
     }
 }
 
@@ -78,6 +85,10 @@ pub struct Run {
     pub status: Status,
     /// Step by step, in their order.
     pub steps: Vec<StepState>,
+    /// How often the first step that is not done has failed.
+    pub attempts: i32,
+    /// The code of the error that it last failed with, as in docs/errors.
+    pub last_error: Option<String>,
 }
 
 /// A row, and what is left of it.
@@ -85,6 +96,8 @@ struct Row {
     admin_email: Option<String>,
     done: Vec<Step>,
     status: Status,
+    attempts: i32,
+    last_error: Option<String>,
 }
 
 impl Row {
@@ -104,6 +117,8 @@ impl Row {
         let status = |step| {
             if self.done.contains(&step) {
                 StepStatus::Done
+            } else if self.status == Status::Failed && self.next() == Some(step) {
+                StepStatus::Failed
             } else {
                 StepStatus::Pending
             }
@@ -117,12 +132,33 @@ impl Row {
                     status: status(name),
                 })
                 .collect(),
+            attempts: self.attempts,
+            last_error: self.last_error.clone(),
         }
+    }
+
+    fn note_done(&mut self, step: Step) {
+        self.done.push(step);
+        self.attempts = 0;
+        self.last_error = None;
+    }
+
+    fn note_failure(&mut self, error: &Error) {
+        self.attempts += 1;
+        self.last_error = Some(error.code().to_owned());
+        if self.attempts >= ATTEMPTS {
+            self.status = Status::Failed;
+        }
+    }
+
+    /// When the job is due again.
+    fn wait(&self) -> Duration {
+        LEASE * (1 << (self.attempts - 1).max(0))
     }
 }
 
 /// Begins, from inside the tenant, as the platform; the steps are then a worker's, or whoever calls [`step`]. Begun before, it
-/// stays as it is; [`Error::Taken`] when it was begun for another address.
+/// stays as it is, but that one that failed goes on; [`Error::Taken`] when it was begun for another address.
 pub async fn start(tx: &mut TenantTx, admin_email: Option<&str>) -> Result<Run> {
     if let Some(email) = admin_email {
         names::email("admin_email", email)?;
@@ -136,7 +172,7 @@ pub async fn start(tx: &mut TenantTx, admin_email: Option<&str>) -> Result<Run> 
             &[&tenant, &admin_email],
         )
         .await?;
-    let row = read(tx, "").await?;
+    let mut row = read(tx, "").await?;
     if begun == 0 {
         let same = match (&row.admin_email, admin_email) {
             (Some(before), Some(now)) => before.to_lowercase() == now.to_lowercase(),
@@ -146,6 +182,16 @@ pub async fn start(tx: &mut TenantTx, admin_email: Option<&str>) -> Result<Run> 
             return Err(Error::Taken {
                 field: "admin_email",
             });
+        }
+        if row.status == Status::Failed {
+            tx.execute(
+                "update rowhouse.provisioning_runs
+                 set status = 'running', attempts = 0, last_error = null
+                 where tenant_id = $1 and status = 'failed'",
+                &[&tenant],
+            )
+            .await?;
+            row = read(tx, "").await?;
         }
     }
     audit::record(tx, Event::new("tenants.provision", tenant.uuid())).await?;
@@ -157,25 +203,50 @@ pub async fn get(tx: &mut TenantTx) -> Result<Run> {
     Ok(read(tx, "").await?.shown())
 }
 
-/// Does the next step, from inside the tenant, as the platform. Nothing is left to do when the answer says [`Status::Done`].
+/// Tries the next step, from inside the tenant, as the platform. Nothing is left to do when the answer says [`Status::Done`],
+/// and nothing to do now when it has a `last_error`: the step is tried again later, or was given up.
 pub async fn step(tx: &mut TenantTx) -> Result<Run> {
     let mut row = read(tx, "for update").await?;
     let tenant = tx.tenant_id();
+    if row.status == Status::Failed {
+        return Ok(row.shown());
+    }
     if let Some(step) = row.next() {
-        perform(tx, step, row.admin_email.as_deref()).await?;
-        row.done.push(step);
+        let email = row.admin_email.as_deref();
+        match tx.attempt(async |tx| perform(tx, step, email).await).await {
+            Ok(()) => row.note_done(step),
+            Err(error) => {
+                row.note_failure(&error);
+                tracing::warn!(%tenant, %step, attempt = row.attempts, %error, "a step of provisioning failed");
+                if row.status == Status::Failed {
+                    let detail =
+                        json!({ "step": step, "attempts": row.attempts, "error": error.code() });
+                    let event = Event::new("tenants.provision_fail", tenant.uuid());
+                    audit::record(tx, event.with_detail(detail)).await?;
+                }
+            }
+        }
     }
     if row.next().is_none() {
         row.status = Status::Done;
-        jobs::done(tx, JobKind::Provision, tenant.uuid()).await?;
-    } else {
-        jobs::postpone(tx, JobKind::Provision, tenant.uuid(), LEASE).await?;
+    }
+    match row.status {
+        Status::Running => {
+            jobs::postpone(tx, JobKind::Provision, tenant.uuid(), row.wait()).await?
+        }
+        Status::Done | Status::Failed => jobs::done(tx, JobKind::Provision, tenant.uuid()).await?,
     }
     tx.execute(
         "update rowhouse.provisioning_runs
-         set done = $2, status = $3
-         where tenant_id = $1 and (done, status) is distinct from ($2, $3)",
-        &[&tenant, &row.done, &row.status],
+         set done = $2, status = $3, attempts = $4, last_error = $5
+         where tenant_id = $1 and (done, status, attempts) is distinct from ($2, $3, $4)",
+        &[
+            &tenant,
+            &row.done,
+            &row.status,
+            &row.attempts,
+            &row.last_error,
+        ],
     )
     .await?;
     Ok(row.shown())
@@ -185,7 +256,11 @@ async fn read(tx: &mut TenantTx, lock: &str) -> Result<Row> {
     let tenant = tx.tenant_id();
     let row = tx
         .optional(
-            &format!("select admin_email, done, status from rowhouse.provisioning_runs where tenant_id = $1 {lock}"),
+            &format!(
+                "select admin_email, done, status, attempts, last_error
+                 from rowhouse.provisioning_runs
+                 where tenant_id = $1 {lock}"
+            ),
             &[&tenant],
         )
         .await?
@@ -194,6 +269,8 @@ async fn read(tx: &mut TenantTx, lock: &str) -> Result<Row> {
         admin_email: row.get("admin_email"),
         done: row.get("done"),
         status: row.get("status"),
+        attempts: row.get("attempts"),
+        last_error: row.get("last_error"),
     })
 }
 

@@ -154,14 +154,16 @@ pub async fn switch(house: &Rowhouse, from: &Context, to: TenantId) -> Result<Ma
     let mut there = Context::user(to, user);
     there.request_id.clone_from(&from.request_id);
     let mut tx = house.begin_platform().await?;
-    match open(&mut tx, &there, LASTS, Some(row.get("expires_at"))).await {
-        Ok(made) => {
-            tx.commit().await?;
-            Ok(made)
-        }
-        Err(Error::NotAMember) => Err(Error::NotFound("tenant")),
-        Err(error) => Err(error),
-    }
+    let made = match open(&mut tx, &there, LASTS, Some(row.get("expires_at"))).await {
+        Err(Error::NotAMember) => return Err(Error::NotFound("tenant")),
+        other => other?,
+    };
+    // What was found above may have ended since.
+    let ticket = tx.vouch(from).await?;
+    tx.execute("select rowhouse.hold_session($1)", &[&ticket.as_bytes()])
+        .await?;
+    tx.commit().await?;
+    Ok(made)
 }
 
 const COLUMNS: &str = "id, user_id, expires_at, revoked_at, created_at, updated_at";

@@ -232,6 +232,51 @@ const POLICIES: &[Mutation] = &[
         "a_project_that_is_not_the_callers_is_refused",
     ),
     (
+        "the projects' floor is for changes only",
+        "select pg_temp.edit('rowhouse.raise_wall', 'as restrictive for all to public using (%s) with check (%2$s)', 'as restrictive for update to public using (%s) with check (%2$s)')",
+        "p01_every_way_to_read_is_bound_to_the_callers_projects",
+    ),
+    (
+        "the projects' floor is for reading only",
+        "select pg_temp.edit('rowhouse.raise_wall', 'as restrictive for all to public using (%s) with check (%2$s)', 'as restrictive for select to public using (%s)')",
+        "p03_a_row_is_neither_made_in_another_project_nor_moved_there",
+    ),
+    (
+        "the projects' floor lets rows be made and moved anywhere",
+        "select pg_temp.edit('rowhouse.raise_wall', 'as restrictive for all to public using (%s) with check (%2$s)', 'as restrictive for all to public using (%s) with check (true)')",
+        "p04_on_conflict_touches_no_row_of_another_project",
+    ),
+    (
+        "the projects' floor only opens",
+        "select pg_temp.edit('rowhouse.raise_wall', 'project_floor on %s as restrictive', 'project_floor on %s as permissive')",
+        "p02_a_permissive_policy_added_later_widens_nothing",
+    ),
+    (
+        "the projects' floor of resources is gone beneath what may be seen",
+        "drop policy project_floor on rowhouse.resources",
+        "p09_nothing_of_another_projects_resource_is_to_be_had",
+    ),
+    (
+        "the projects' floor of resources is gone beneath another policy",
+        "drop policy project_floor on rowhouse.resources",
+        "p02_a_permissive_policy_added_later_widens_nothing",
+    ),
+    (
+        "the projects of a context are not sealed",
+        "select pg_temp.edit_view('rowhouse_private.context', 'current_setting(''app.context''::text, true)', 'split_part(current_setting(''app.context''::text, true), '';''::text, 2)'), pg_temp.edit('rowhouse.enter', 'pg_catalog.set_config(''app.context'',', 'pg_catalog.split_part(pg_catalog.set_config(''app.context'',', 'l.packed else l.packed_read end, true)', 'l.packed else l.packed_read end, true), '';'', 2)')",
+        "p05_a_forged_list_of_projects_is_refused",
+    ),
+    (
+        "a ticket of one project is in all of them",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'live.role, project, live.principals', 'live.role, array_to_string(live.projects, '',''), live.principals')",
+        "p06_a_ticket_narrowed_to_one_project_is_in_no_other",
+    ),
+    (
+        "who left a project keeps it",
+        "drop trigger roles_changed on rowhouse.user_project_roles",
+        "p08_who_left_a_project_is_out_at_the_next_transaction",
+    ),
+    (
         "drop owned: a role has something as a whole",
         "grant select on rowhouse_private.drop_owned_fails_here to rowhouse_app, rowhouse_platform, rowhouse_shadow, rowhouse_enforced",
         "b18_no_role_drops_what_it_was_granted",
@@ -280,6 +325,11 @@ const PROVISIONING: &[Mutation] = &[
         "a_run_that_was_left_is_gone_on_with",
     ),
     (
+        "a run that is taken up again makes no job",
+        "alter table rowhouse.provisioning_runs disable trigger provisioning_resumed",
+        "a_run_that_was_given_up_is_taken_up_again",
+    ),
+    (
         "the floor of the runs is gone",
         "drop policy tenant_floor on rowhouse.provisioning_runs",
         "what_is_granted_stays_inside",
@@ -287,6 +337,21 @@ const PROVISIONING: &[Mutation] = &[
 ];
 
 const MAIL: &[Mutation] = &[
+    (
+        "what became of a mail is for its inviters to say",
+        "grant update (mail) on rowhouse.invitations to rowhouse_app",
+        "an_invitation_tells_what_became_of_its_mail_and_nothing_of_it",
+    ),
+    (
+        "an invitation that is held locked holds up who notes its mail",
+        "select pg_temp.edit('rowhouse.note_mail', 'for update skip locked', 'for update')",
+        "nobody_inside_holds_up_who_notes_a_mail",
+    ),
+    (
+        "a mail tells what it said",
+        "grant select (last_error) on rowhouse.outbox to rowhouse_app",
+        "an_invitation_tells_what_became_of_its_mail_and_nothing_of_it",
+    ),
     (
         "whoever is inside reads the outbox",
         "create policy inside on rowhouse.outbox for select to rowhouse_app using (true)",
@@ -972,6 +1037,21 @@ const REQUESTS: &[Mutation] = &[
 
 const PEOPLE: &[Mutation] = &[
     (
+        "sessions: whoever is being deleted gets one",
+        "select pg_temp.edit('rowhouse_private.add_session', 'for share; -- who', '; -- who')",
+        "nobody_who_is_being_deleted_gets_a_session",
+    ),
+    (
+        "sessions: one that is being ended opens another",
+        "select pg_temp.edit('rowhouse.hold_session', 'for share', '')",
+        "nobody_switches_while_he_is_shown_out",
+    ),
+    (
+        "sessions: they outlive a user who is deleted",
+        "select pg_temp.edit('rowhouse_private.user_changed', 'where user_id = new.id and credential_id', 'where false and credential_id')",
+        "who_is_shown_out_while_he_switches_is_out",
+    ),
+    (
         "the platform adds whom it likes",
         "grant insert on rowhouse.tenant_members to rowhouse_platform; select pg_temp.edit('rowhouse_private.member_changed', 'or (tg_op = ''INSERT'' or', 'or (false or')",
         "nobody_is_added_by_sql_inside_the_tenant",
@@ -1285,6 +1365,26 @@ const DEPLOYED: &[Mutation] = &[
         "a_deleted_resource_runs_nowhere",
     ),
     (
+        "deployed: outlives its project",
+        "drop trigger projects_deleted on rowhouse.projects",
+        "what_lies_in_a_deleted_project_runs_nowhere",
+    ),
+    (
+        "deployed: outlives a project that its resource came into",
+        "drop trigger deployments_moved on rowhouse.resources",
+        "what_lies_in_a_deleted_project_runs_nowhere",
+    ),
+    (
+        "deployed: a deleted project starts",
+        "select pg_temp.edit('rowhouse_private.deployment_placed', 'p.deleted_at is not null', 'false')",
+        "what_lies_in_a_deleted_project_runs_nowhere",
+    ),
+    (
+        "deployed: started while its project is deleted",
+        "select pg_temp.edit('rowhouse_private.deployment_placed', 'for share', '')",
+        "nothing_is_started_while_its_project_is_deleted",
+    ),
+    (
         "deployed: a deleted resource starts",
         "select pg_temp.edit('rowhouse_private.deployment_changed', 'gone is not null', 'false')",
         "a_deleted_resource_runs_nowhere",
@@ -1506,6 +1606,7 @@ async fn all() -> bool {
         attacks::c_context::CHECKS,
         attacks::d_keys::CHECKS,
         attacks::e_side_channels::CHECKS,
+        attacks::p_projects::CHECKS,
         catalogue::CHECKS,
         deployments::CHECKS,
         mail::CHECKS,

@@ -67,7 +67,10 @@ impl Command {
                 .await?;
                 tx.commit().await?;
                 out.show(&all, |all| {
-                    table(&["EMAIL", "ROLE", "STATE", "ID"], all.iter().map(row))
+                    table(
+                        &["EMAIL", "ROLE", "STATE", "MAIL", "ID"],
+                        all.iter().map(row),
+                    )
                 })
             }
             Self::Create {
@@ -119,6 +122,7 @@ fn row(invitation: &Invitation) -> Vec<String> {
         invitation.email.clone(),
         invitation.role.to_string(),
         state,
+        invitation.mail.to_string(),
         invitation.id.to_string(),
     ]
 }

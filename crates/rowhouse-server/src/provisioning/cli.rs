@@ -1,7 +1,7 @@
 //! `rowhouse tenants provision`: one tenant, a user's own, or thousands in one run.
 //!
 //! Invariant: a tenant is founded and set up in one transaction, so a run that was killed leaves whole tenants and none that
-//! is half one; the same command again goes on where it was.
+//! is half one; one of which a step failed says so, and is a worker's to go on with; the same command again goes on where it was.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use rowhouse::ids::TenantId;
-use rowhouse::provisioning::{self, Run, Status};
+use rowhouse::provisioning::{self, Run, Status, StepStatus};
 use rowhouse::tenants::{self, Kind, NewTenant, PlanTier};
 use rowhouse::{Error, Result, Rowhouse, TenantTx, users};
 use serde::Serialize;
@@ -208,13 +208,24 @@ async fn attempt(house: &Rowhouse, wanted: &Wanted, plan: PlanTier) -> Result<(P
     Ok((done, founded))
 }
 
+/// Or to the first step that fails.
 async fn to_the_end(tx: &mut TenantTx) -> Result<Run> {
     loop {
         let run = provisioning::step(tx).await?;
-        if run.status == Status::Done {
+        if run.status == Status::Done || run.last_error.is_some() {
             return Ok(run);
         }
     }
+}
+
+/// What is told of a run that is not done.
+fn unfinished(run: &Run) -> Option<Error> {
+    let step = run.steps.iter().find(|s| s.status != StepStatus::Done)?;
+    let code = run.last_error.as_deref().unwrap_or_default();
+    Some(Error::WrongState(format!(
+        "step {} failed ({code}): the log says more, and the same command tries it again",
+        step.name
+    )))
 }
 
 fn one(done: &Provisioned, out: Output) -> Result<()> {
@@ -226,7 +237,8 @@ fn one(done: &Provisioned, out: Output) -> Result<()> {
             .map(|step| format!("  {:<12}{}", step.name.as_str(), step.status))
             .collect();
         format!("{}  {}\n{}", done.tenant, done.slug, steps.join("\n"))
-    })
+    })?;
+    unfinished(&done.run).map_or(Ok(()), Err)
 }
 
 async fn many(
@@ -249,10 +261,13 @@ async fn many(
             break;
         };
         tasks.spawn(async move {
-            let done = provision(&house, &wanted, plan).await;
+            let done = match provision(&house, &wanted, plan).await {
+                Ok((done, founded)) => unfinished(&done.run).map_or(Ok(founded), Err),
+                Err(error) => Err(error),
+            };
             bar.inc(1);
             drop(place);
-            done.map(|(_, founded)| founded).map_err(|error| Failure {
+            done.map_err(|error| Failure {
                 slug: wanted.slug,
                 code: error.code(),
                 detail: error.to_string(),

@@ -222,8 +222,8 @@ impl Tenant {
         let (id, tenant) = (InvitationId::new(), uuid(&self.id));
         let token = format!("invite_{}{:016x}", id.uuid().simple(), 7);
         execute(&format!(
-            "insert into rowhouse.invitations (tenant_id, id, email, role, digest, invited_by, expires_at)
-             select '{tenant}', '{id}', '{email}', '{role}', sha256('{token}'), l.principal_id, now() + interval '1 day'
+            "insert into rowhouse.invitations (tenant_id, id, email, role, digest, invited_by, expires_at, mail_id)
+             select '{tenant}', '{id}', '{email}', '{role}', sha256('{token}'), l.principal_id, now() + interval '1 day', gen_random_uuid()
              from rowhouse_private.liveness l
              where l.tenant_id = '{tenant}' and (l.role = 'owner' or l.kind = 'system')
              order by l.role = 'owner' desc limit 1;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::callers::{
-    Serve, Tenant, call, column, fresh_slug, get, number, operator, own_database, post, text, uuid,
+    Serve, Tenant, call, column, execute, fresh_slug, get, number, operator, own_database, post,
+    text, uuid,
 };
 use crate::world::{count, one_text, rowhouse, shared};
 
@@ -158,6 +159,77 @@ fn a_suspended_tenant_is_set_up_when_it_is_opened_again() {
         .by(operator())
         .gets(200);
     finished(&tenant);
+}
+
+/// Without its principal for jobs, a tenant's step `roles` fails.
+fn job_principal(tenant: &str, is_there: bool) {
+    let gone = if is_there { "null" } else { "now()" };
+    execute(&format!(
+        "update rowhouse.principals set deleted_at = {gone} where kind = 'job' and tenant_id = '{tenant}'"
+    ));
+}
+
+#[test]
+fn a_run_that_fails_says_where_and_goes_on_when_it_is_asked_again() {
+    let tenant = Tenant::founded();
+    let id = uuid(&tenant.id).to_string();
+    job_principal(&id, false);
+    provision(&tenant, "admin@example.com").gets(202);
+    let began = Instant::now();
+    let run = loop {
+        let run = get(&tenant.path("/provision"))
+            .by(operator())
+            .gets(200)
+            .json();
+        if run["status"] == "failed" {
+            break run;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{run}");
+        std::thread::sleep(Duration::from_millis(50));
+        // The waits in between are for people. While one of the worker's steps is under way, its job is left to it.
+        execute(&format!(
+            "update rowhouse.jobs set due_at = now() where tenant_id = '{id}' and kind = 'provision'
+               and exists (select from rowhouse.provisioning_runs where tenant_id = '{id}' and last_error is not null)"
+        ));
+    };
+    assert_eq!(names(&run, "done"), STEPS[..2]);
+    assert_eq!(names(&run, "failed"), ["roles"]);
+    assert_eq!(names(&run, "pending"), STEPS[3..]);
+    assert_eq!(
+        (&run["attempts"], &run["last_error"]),
+        (&json!(8), &json!("schema"))
+    );
+
+    // The command line says the same, and the tenant's people read of it.
+    let again = shared().run(&[
+        "tenants",
+        "provision",
+        &tenant.slug,
+        "--admin",
+        "admin@example.com",
+    ]);
+    assert_eq!(again.code, 1);
+    assert!(again.stdout.contains("roles       pending"), "{again:?}");
+    assert!(
+        again.stderr.contains("step roles failed (schema)"),
+        "{again:?}"
+    );
+    let told = column(&format!(
+        "select detail ->> 'step' from rowhouse.audit_log where tenant_id = '{id}' and action = 'tenants.provision_fail'"
+    ));
+    assert_eq!(told, ["roles"]);
+
+    job_principal(&id, true);
+    provision(&tenant, "admin@example.com").gets(202);
+    execute(&format!(
+        "update rowhouse.jobs set due_at = now() where tenant_id = '{id}'"
+    ));
+    let whole = finished(&tenant);
+    assert_eq!(names(&whole, "done"), STEPS);
+    assert_eq!(
+        (&whole["attempts"], &whole["last_error"]),
+        (&json!(0), &Value::Null)
+    );
 }
 
 #[test]

@@ -56,6 +56,7 @@ const DEFINERS: &[&str] = &[
     "rowhouse.end_session(uuid)",
     "rowhouse.enter(bytea)", // reads both keys and the liveness row
     "rowhouse.found_tenant(uuid,text,text,text,text,uuid,uuid,text)", // writes the first rows of a tenant
+    "rowhouse.hold_session(bytea)",                                   // locks a liveness row
     "rowhouse.invite(uuid,text,text,timestamp with time zone,uuid)", // makes a token that its caller must not know
     "rowhouse.key_used()", // writes beside the keys, for one that may not write them
     "rowhouse.key_uses()",
@@ -71,6 +72,7 @@ const DEFINERS: &[&str] = &[
     "rowhouse.service_principal(uuid,text)", // reads the liveness rows
     "rowhouse.take_mail(double precision)", // reads the outbox, as nobody else may
     "rowhouse.writable_tenant()",   // calls bound_tenant under a path of its own
+    "rowhouse_private.deployment_placed()", // locks the caller's liveness row
     "rowhouse_private.entry_given()", // reads the caller's liveness row
     "rowhouse_private.invitation_changed()",
     "rowhouse_private.key_changed()",
@@ -82,9 +84,11 @@ const DEFINERS: &[&str] = &[
     "rowhouse_private.one_at_a_time(uuid)",
     "rowhouse_private.persona_changed()",
     "rowhouse_private.principal_added()",
+    "rowhouse_private.project_deleted()", // stops what its caller may not see
     "rowhouse_private.projects_changed()",
     "rowhouse_private.provisioning_started()", // as mail_queued
     "rowhouse_private.refresh(uuid,uuid)", // keeps the liveness row, as the triggers above and below
+    "rowhouse_private.resource_moved()",   // writes what its caller may see no more
     "rowhouse_private.team_changed()",
     "rowhouse_private.tenant_changed()",
     "rowhouse_private.user_changed()",
@@ -102,14 +106,18 @@ const QUALIFIED: &[&str] = &[
 const TRIGGERS: &[&str] = &[
     "rowhouse.api_keys|key_changed",
     "rowhouse.deployments|deployment_changed",
+    "rowhouse.deployments|deployment_placed",
     "rowhouse.invitations|invitation_changed",
     "rowhouse.outbox|mail_queued",
     "rowhouse.persona_mappings|persona_changed",
     "rowhouse.principals|principal_added",
     "rowhouse.projects|projects_added",
     "rowhouse.projects|projects_changed",
+    "rowhouse.projects|projects_deleted",
+    "rowhouse.provisioning_runs|provisioning_resumed",
     "rowhouse.provisioning_runs|provisioning_started",
     "rowhouse.resource_acl|given",
+    "rowhouse.resources|deployments_moved",
     "rowhouse.resources|deployments_stopped",
     "rowhouse.resources|shared",
     "rowhouse.team_members|team_members_changed",
@@ -815,6 +823,7 @@ pub async fn closed_sets_are_those_of_the_enums(world: &World) {
         ("tenants_kind", texts(Kind::ALL)),
         ("tenants_plan", texts(PlanTier::ALL)),
         ("outbox_status", texts(mail::Status::ALL)),
+        ("invitations_mail", texts(mail::Status::ALL)),
         ("provisioning_runs_status", texts(provisioning::Status::ALL)),
         ("quotas_name", texts(quotas::Name::ALL)),
         ("jobs_kind", texts(jobs::Kind::ALL)),

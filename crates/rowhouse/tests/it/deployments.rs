@@ -1,10 +1,11 @@
 //! Deployments: whose they are, how they move, what becomes of them. The attacker runs SQL as the app's login inside alpha.
 
 use rowhouse::deployments::{self, Changes, Filter, NewDeployment, Status};
-use rowhouse::ids::{DeploymentId, ResourceId};
+use rowhouse::ids::{DeploymentId, ProjectId, ResourceId};
 use rowhouse::keys::Environment;
 use rowhouse::members::Role;
-use rowhouse::resources::{self, AclAccess};
+use rowhouse::projects::{self, ProjectRole};
+use rowhouse::resources::{self, AclAccess, NewResource, ResourceType, Visibility};
 use rowhouse::{Context, Error, audit};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use crate::attacks::{
     MY_RESOURCE, allowed, attacker, attempt, checks, enter, is_refused, refused, sees, touches,
 };
-use crate::people::member;
+use crate::people::{member, user_of};
 use crate::world::World;
 
 checks![
@@ -22,6 +23,8 @@ checks![
     a_deleted_deployment_stays_deleted,
     a_deleted_resource_runs_nowhere,
     what_is_deleted_is_not_started_at_the_same_time,
+    what_lies_in_a_deleted_project_runs_nowhere,
+    nothing_is_started_while_its_project_is_deleted,
     the_platform_sees_deployments_and_changes_none,
 ];
 
@@ -348,6 +351,188 @@ pub async fn what_is_deleted_is_not_started_at_the_same_time(world: &World) {
         late.batch_execute("commit").await.unwrap();
         let runs = attacker(world).await;
         sees(&runs, DEPLOYED, &["PRODUCTION|stopped"]).await;
+    }
+}
+
+/// Two projects of alpha, in which bob is an editor; a private resource of his, which nobody else sees, in none yet.
+async fn in_a_project(world: &World) -> (Context, [ProjectId; 2], ResourceId) {
+    let owner = world.alpha.context();
+    let bob = member(world, "bob@example.com", Role::Member).await;
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    let mut both = Vec::new();
+    for name in ["apollo", "zephyr"] {
+        let id = projects::create(&mut tx, name).await.unwrap().id;
+        let role = ProjectRole::Editor;
+        projects::set_role(&mut tx, id, user_of(&bob), role)
+            .await
+            .unwrap();
+        both.push(id);
+    }
+    tx.commit().await.unwrap();
+    let mut tx = world.house.begin(&bob).await.unwrap();
+    let new = NewResource {
+        visibility: Visibility::Private,
+        ..NewResource::new(ResourceType::Prompt, "bob's")
+    };
+    let made = resources::create(&mut tx, new).await.unwrap();
+    tx.commit().await.unwrap();
+    (bob, [both[0], both[1]], made.id)
+}
+
+async fn put_into(world: &World, by: &Context, resource: ResourceId, project: ProjectId) {
+    let client = world.app().await;
+    enter(&client, world, by).await;
+    let sql = format!(
+        "update rowhouse.resources set project_id = '{}' where id = '{}'",
+        project.uuid(),
+        resource.uuid()
+    );
+    touches(&client, &sql, 1).await;
+    client.batch_execute("commit").await.unwrap();
+}
+
+async fn in_production(
+    world: &World,
+    by: &Context,
+    resource_id: ResourceId,
+) -> Result<DeploymentId, Error> {
+    let mut tx = world.house.begin(by).await?;
+    let environment = Environment::Production;
+    let new = NewDeployment {
+        resource_id,
+        environment,
+    };
+    let made = deployments::create(&mut tx, &new).await?;
+    tx.commit().await?;
+    Ok(made.id)
+}
+
+fn deleting(project: ProjectId) -> String {
+    format!(
+        "update rowhouse.projects set deleted_at = now() where id = '{}'",
+        project.uuid()
+    )
+}
+
+/// All that there are, whoever sees them.
+async fn statuses(world: &World) -> Vec<String> {
+    let root = world.superuser().await;
+    allowed(&root, DEPLOYED).await
+}
+
+pub async fn what_lies_in_a_deleted_project_runs_nowhere(world: &World) {
+    let (bob, [apollo, zephyr], private) = in_a_project(world).await;
+    let owner = world.alpha.context();
+    let id = in_production(world, &bob, private).await.unwrap();
+    moves(world, &bob, id, Status::Active).await.unwrap();
+    put_into(world, &bob, private, zephyr).await;
+    put_into(world, &bob, private, apollo).await;
+    // Elsewhere nothing ends.
+    let other = deploy(world, &owner, Environment::Sandbox).await.unwrap();
+    moves(world, &owner, other, Status::Active).await.unwrap();
+    let runs = ["PRODUCTION|active", "SANDBOX|active"];
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    projects::rename(&mut tx, apollo, "apollo 11", None)
+        .await
+        .unwrap();
+    projects::delete(&mut tx, zephyr, None).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(statuses(world).await, runs);
+
+    // By an owner who neither sees the resource nor, by his ticket, is in the project.
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    let third = projects::create(&mut tx, "third").await.unwrap().id;
+    tx.commit().await.unwrap();
+    let a = world.app().await;
+    enter(&a, world, &owner.clone().in_project(third)).await;
+    sees(
+        &a,
+        &format!("select rowhouse.may_see('{}')", private.uuid()),
+        &["f"],
+    )
+    .await;
+    touches(&a, &deleting(apollo), 1).await;
+    // He is who he was.
+    sees(
+        &a,
+        "select rowhouse.current_projects()",
+        &[&format!("{{{}}}", third.uuid())],
+    )
+    .await;
+    sees(
+        &a,
+        "select count(*) from rowhouse.resources where project_id is not null",
+        &["0"],
+    )
+    .await;
+    a.batch_execute("commit").await.unwrap();
+    let stopped = ["PRODUCTION|stopped", "SANDBOX|active"];
+    assert_eq!(statuses(world).await, stopped, "HOLE: it runs on");
+    let told = "select actor_id, object_id, project_id, resource_id from rowhouse.audit_log where action = 'deployments.stop'";
+    let row = format!(
+        "{}|{}|{}|{}",
+        world.alpha.owner.uuid(),
+        id.uuid(),
+        apollo.uuid(),
+        private.uuid()
+    );
+    sees(&world.superuser().await, told, &[&row]).await;
+
+    // The tenant's job, which sees it still, does not start it either; brought back, it waits for somebody who does.
+    let root = world.superuser().await;
+    let job =
+        "select principal_id from rowhouse_private.liveness where kind = 'job' and tenant_id =";
+    let job = allowed(&root, &format!("{job} '{}'", world.alpha.id.uuid())).await;
+    let job: Uuid = job[0].parse().unwrap();
+    let job = Context::principal(world.alpha.id, job.into());
+    is_refused(moves(world, &job, id, Status::Active).await, "wrong-state");
+    let a = attacker(world).await;
+    touches(&a, &deleting(apollo).replace("now()", "null"), 1).await;
+    a.batch_execute("commit").await.unwrap();
+    assert_eq!(statuses(world).await, stopped, "HOLE: started by itself");
+    moves(world, &bob, id, Status::Active).await.unwrap();
+    assert_eq!(statuses(world).await, runs);
+}
+
+/// Whichever of the two comes first, the other waits for it.
+pub async fn nothing_is_started_while_its_project_is_deleted(world: &World) {
+    let (bob, [apollo, _], private) = in_a_project(world).await;
+    put_into(world, &bob, private, apollo).await;
+    let id = in_production(world, &bob, private).await.unwrap();
+    let start = format!(
+        "update rowhouse.deployments set status = 'active' where id = '{}'",
+        id.uuid()
+    );
+    for first in ["start", "delete"] {
+        let (starts, deletes) = (world.app().await, attacker(world).await);
+        enter(&starts, world, &bob).await;
+        let (early, late, done) = if first == "start" {
+            touches(&starts, &start, 1).await;
+            (&starts, &deletes, deleting(apollo))
+        } else {
+            touches(&deletes, &deleting(apollo), 1).await;
+            (&deletes, &starts, start.clone())
+        };
+        let commit = async {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            early.batch_execute("commit").await.unwrap();
+        };
+        let (done, ()) = tokio::join!(attempt(late, &done), commit);
+        if first == "start" {
+            done.unwrap_or_else(|refusal| panic!("HOLE: {refusal:?}"));
+        } else {
+            let refusal = done.expect_err("HOLE: what is deleted was started");
+            assert_eq!(refusal.code, "RH010", "HOLE: {refusal:?}");
+        }
+        late.batch_execute("commit").await.unwrap();
+        assert_eq!(
+            statuses(world).await,
+            ["PRODUCTION|stopped"],
+            "HOLE: {first}"
+        );
+        let back = attacker(world).await;
+        touches(&back, &deleting(apollo).replace("now()", "null"), 1).await;
+        back.batch_execute("commit").await.unwrap();
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rowhouse::ids::UserId;
+use rowhouse::invitations::{self, NewInvitation};
 use rowhouse::mail::{self, Mail, Taken};
 use rowhouse::tenants::{self, Status};
 use rowhouse::{Context, Error, members, users};
@@ -15,6 +16,8 @@ use crate::world::World;
 
 checks![
     nobody_inside_reads_a_mail,
+    an_invitation_tells_what_became_of_its_mail_and_nothing_of_it,
+    nobody_inside_holds_up_who_notes_a_mail,
     only_the_mailer_reads_a_mail,
     only_the_platform_says_what_a_mail_says,
     a_mail_is_one_address_and_one_line_of_subject,
@@ -82,6 +85,99 @@ pub async fn nobody_inside_reads_a_mail(world: &World) {
         .await
         .unwrap();
     sees(&a, "select count(*) from rowhouse.outbox", &["0"]).await;
+}
+
+/// What its inviters see of the invitation's mail.
+async fn told(world: &World, by: &Context) -> Vec<mail::Status> {
+    let mut tx = world.house.begin(by).await.unwrap();
+    let all = invitations::list(&mut tx, None, 50).await.unwrap();
+    tx.commit().await.unwrap();
+    all.iter().map(|invitation| invitation.mail).collect()
+}
+
+pub async fn an_invitation_tells_what_became_of_its_mail_and_nothing_of_it(world: &World) {
+    let owner = world.alpha.context();
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    let new = NewInvitation::new("guest@example.com", members::Role::Member);
+    let made = invitations::create(&mut tx, new).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(made.mail, mail::Status::Queued);
+    // Taken and put off, it is queued still; refused for good, it says so. And one that went says that.
+    let first = take(world, MINUTE).await.unwrap();
+    mail::failed(&world.house, &first, "no", Some(Duration::ZERO))
+        .await
+        .unwrap();
+    assert_eq!(told(world, &owner).await, [mail::Status::Queued]);
+    let second = take(world, MINUTE).await.unwrap();
+    mail::failed(&world.house, &second, "guest@example.com is unknown", None)
+        .await
+        .unwrap();
+    assert_eq!(
+        told(world, &owner).await,
+        [mail::Status::Failed],
+        "HOLE: it looks pending"
+    );
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    invitations::revoke(&mut tx, made.id).await.unwrap();
+    let again = NewInvitation::new("guest@example.com", members::Role::Member);
+    invitations::create(&mut tx, again).await.unwrap();
+    tx.commit().await.unwrap();
+    let third = take(world, MINUTE).await.unwrap();
+    mail::sent(&world.house, &third).await.unwrap();
+    let both = [mail::Status::Sent, mail::Status::Failed];
+    assert_eq!(told(world, &owner).await, both);
+
+    // That word is all: not to whom, not what, not why; nobody else sees it, and nobody writes it.
+    let look = "select mail from rowhouse.invitations order by mail";
+    let a = attacker(world).await;
+    sees(&a, look, &["failed", "sent"]).await;
+    for column in ["status", "text", "token", "recipient", "last_error", "id"] {
+        refused(
+            &a,
+            &format!("select {column} from rowhouse.outbox"),
+            "42501",
+        )
+        .await;
+    }
+    refused(&a, "select mail_id from rowhouse.invitations", "42501").await;
+    let say = "update rowhouse.invitations set mail = 'sent'";
+    refused(&a, say, "42501").await;
+    let member = Context::user(
+        world.alpha.id,
+        add_member(world, members::Role::Member).await,
+    );
+    let system = platform_inside(world, world.alpha.id).await;
+    sees(&system, look, &["failed", "sent"]).await;
+    refused(&system, say, "42501").await;
+    for other in [
+        member,
+        Context::tenant(world.alpha.id),
+        world.beta.context(),
+    ] {
+        let client = world.app().await;
+        enter(&client, world, &other).await;
+        sees(&client, look, &[]).await;
+    }
+}
+
+/// A mail is noted while an inviter holds the invitation locked; it is sent, and only that word is missing.
+pub async fn nobody_inside_holds_up_who_notes_a_mail(world: &World) {
+    let owner = world.alpha.context();
+    let mut tx = world.house.begin(&owner).await.unwrap();
+    let new = NewInvitation::new("guest@example.com", members::Role::Member);
+    invitations::create(&mut tx, new).await.unwrap();
+    tx.commit().await.unwrap();
+    let a = attacker(world).await;
+    allowed(&a, "select id from rowhouse.invitations for update").await;
+    let taken = take(world, MINUTE).await.unwrap();
+    let noted =
+        tokio::time::timeout(Duration::from_secs(5), mail::sent(&world.house, &taken)).await;
+    let noted = noted.expect("HOLE: whoever is inside holds up the mail of all");
+    assert!(noted.unwrap());
+    let root = world.superuser().await;
+    sees(&root, "select status from rowhouse.outbox", &["sent"]).await;
+    a.batch_execute("rollback").await.unwrap();
+    assert_eq!(told(world, &owner).await, [mail::Status::Queued]);
 }
 
 pub async fn only_the_mailer_reads_a_mail(world: &World) {

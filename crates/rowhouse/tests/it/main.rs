@@ -30,12 +30,13 @@ mod world;
 /// Each check is also a mutant's killer, found by its name.
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let files: [&[(&str, attacks::Check)]; 14] = [
+    let files: [&[(&str, attacks::Check)]; 15] = [
         attacks::a_wall::CHECKS,
         attacks::b_ways_around::CHECKS,
         attacks::c_context::CHECKS,
         attacks::d_keys::CHECKS,
         attacks::e_side_channels::CHECKS,
+        attacks::p_projects::CHECKS,
         catalogue::CHECKS,
         deployments::CHECKS,
         mail::CHECKS,

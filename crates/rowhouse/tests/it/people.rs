@@ -48,6 +48,9 @@ checks![
     where_else_somebody_belongs_only_the_platform_asks,
     a_caller_may_ask_for_what_the_database_lets_him_enter,
     a_user_switches_by_a_session_only,
+    nobody_switches_while_he_is_shown_out,
+    who_is_shown_out_while_he_switches_is_out,
+    nobody_who_is_being_deleted_gets_a_session,
     what_is_another_tenants_is_in_no_field,
     names_of_members_are_the_tenants_own,
     a_tenant_keeps_its_last_workspace,
@@ -1251,6 +1254,126 @@ pub async fn a_user_switches_by_a_session_only(world: &World) {
         sessions::switch(&world.house, &from, world.beta.id).await,
         "not-a-member",
     );
+}
+
+/// A member of both tenants, his session in alpha, and that session's context.
+async fn wanderer(world: &World, email: &str) -> (UserId, SessionId, Context) {
+    let me = user(world, email).await;
+    let mut tx = world.house.begin_platform().await.unwrap();
+    for tenant in [&world.alpha, &world.beta] {
+        members::add(&mut tx, &tenant.context(), me, Role::Member)
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+    let (id, token) = session(world, &Context::user(world.alpha.id, me)).await;
+    let from = sessions::authenticate(&world.house, &token).await.unwrap();
+    (me, id, from)
+}
+
+/// Ways to show somebody out of whom a session is, each in a transaction that is left open.
+const SHOWN_OUT: [(&str, &str); 4] = [
+    ("his session is ended", "not-a-member"),
+    ("he is removed where he comes from", "not-a-member"),
+    ("he is removed where he goes", "not-found"),
+    ("he is deleted", "not-found"),
+];
+
+async fn show_out(world: &World, way: &str, me: UserId, id: SessionId) -> Client {
+    let (me, id) = (me.uuid(), id.uuid());
+    let removed = format!("delete from rowhouse.tenant_members where user_id = '{me}'");
+    let (inside, sql) = match way {
+        "his session is ended" => (
+            Some(&world.alpha),
+            format!("select rowhouse.end_session('{id}')"),
+        ),
+        "he is removed where he comes from" => (Some(&world.alpha), removed),
+        "he is removed where he goes" => (Some(&world.beta), removed),
+        _ => (
+            None,
+            format!("update rowhouse.users set deleted_at = now() where id = '{me}'"),
+        ),
+    };
+    let client = if let Some(tenant) = inside {
+        let client = world.app().await;
+        enter(&client, world, &tenant.context()).await;
+        client
+    } else {
+        let client = world.platform().await;
+        client.batch_execute("begin").await.unwrap();
+        client
+    };
+    client.batch_execute(&sql).await.unwrap();
+    client
+}
+
+pub async fn nobody_switches_while_he_is_shown_out(world: &World) {
+    for (n, (way, code)) in SHOWN_OUT.iter().enumerate() {
+        for end in ["rollback", "commit"] {
+            let (me, id, from) = wanderer(world, &format!("{end}{n}@example.com")).await;
+            let out = show_out(world, way, me, id).await;
+            let end_it = async {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                out.batch_execute(end).await.unwrap();
+            };
+            let switch = sessions::switch(&world.house, &from, world.beta.id);
+            let (switched, ()) = tokio::join!(switch, end_it);
+            if end == "rollback" {
+                let there = switched.unwrap_or_else(|error| panic!("{way}, not: {error}"));
+                through(&world.house, there.secret.reveal()).await.unwrap();
+            } else {
+                is_refused(switched.map(|there| (*way, there.tenant)), code);
+            }
+        }
+    }
+}
+
+pub async fn nobody_who_is_being_deleted_gets_a_session(world: &World) {
+    for end in ["rollback", "commit"] {
+        let (me, id, _) = wanderer(world, &format!("{end}@example.com")).await;
+        let out = show_out(world, "he is deleted", me, id).await;
+        let end_it = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            out.batch_execute(end).await.unwrap();
+        };
+        let open = async {
+            let mut tx = world.house.begin_platform().await?;
+            let there = Context::user(world.beta.id, me);
+            let made = sessions::open(&mut tx, &there, Duration::from_hours(1), None).await?;
+            tx.commit().await?;
+            Ok(made.secret)
+        };
+        let (opened, ()) = tokio::join!(open, end_it);
+        if end == "rollback" {
+            let secret = opened.unwrap_or_else(|error: Error| panic!("he stayed: {error}"));
+            through(&world.house, secret.reveal()).await.unwrap();
+        } else {
+            is_refused(opened, "not-a-member");
+        }
+    }
+}
+
+/// The other way round: he is let in by a transaction that is open while he is shown out.
+pub async fn who_is_shown_out_while_he_switches_is_out(world: &World) {
+    for way in ["he is removed where he goes", "he is deleted"] {
+        let (me, id, _) = wanderer(world, &format!("{}@example.com", way.len())).await;
+        let mut tx = world.house.begin_platform().await.unwrap();
+        let there = Context::user(world.beta.id, me);
+        let made = sessions::open(&mut tx, &there, Duration::from_hours(1), None)
+            .await
+            .unwrap();
+        let let_in = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            tx.commit().await.unwrap();
+            through(&world.house, made.secret.reveal()).await.unwrap();
+        };
+        let (out, ()) = tokio::join!(show_out(world, way, me, id), let_in);
+        out.batch_execute("commit").await.unwrap();
+        is_refused(
+            through(&world.house, made.secret.reveal()).await,
+            "not-a-member",
+        );
+    }
 }
 
 pub async fn what_is_another_tenants_is_in_no_field(world: &World) {

@@ -17,6 +17,9 @@ checks![
     a_tenant_changes_nothing_of_what_it_is_granted,
     what_is_granted_stays_inside,
     a_run_that_was_left_is_gone_on_with,
+    a_step_that_fails_is_put_off_and_given_up_at_last,
+    a_run_that_was_given_up_is_taken_up_again,
+    many_at_once_give_up_once,
     a_run_is_for_one_address,
     a_user_has_one_personal_org_with_a_personal_workspace,
 ];
@@ -238,6 +241,149 @@ pub async fn a_run_that_was_left_is_gone_on_with(world: &World) {
             .unwrap();
     }
     assert!(claim().await.is_none(), "HOLE: it is done");
+    whole(world, tenant).await;
+}
+
+/// By which the step `roles` fails until it is there again.
+async fn job_principal(world: &World, tenant: TenantId, is_there: bool) {
+    let gone = if is_there { "null" } else { "now()" };
+    world
+        .superuser()
+        .await
+        .batch_execute(&format!(
+            "update rowhouse.principals set deleted_at = {gone} where kind = 'job' and tenant_id = '{}'",
+            tenant.uuid()
+        ))
+        .await
+        .unwrap();
+}
+
+async fn step(world: &World, tenant: TenantId) -> Run {
+    let mut tx = world.house.begin_system(tenant).await.unwrap();
+    let run = provisioning::step(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    run
+}
+
+/// Steps until it is failed; how often the step was tried.
+async fn give_up(world: &World, tenant: TenantId) -> i32 {
+    for _ in 0..50 {
+        let run = step(world, tenant).await;
+        if run.status == Status::Failed {
+            return run.attempts;
+        }
+    }
+    panic!("HOLE: it is tried for ever");
+}
+
+fn of_step(run: &Run, name: Step) -> StepStatus {
+    run.steps
+        .iter()
+        .find(|step| step.name == name)
+        .unwrap()
+        .status
+}
+
+pub async fn a_step_that_fails_is_put_off_and_given_up_at_last(world: &World) {
+    let tenant = founded(world).await;
+    start(world, tenant).await;
+    job_principal(world, tenant, false).await;
+    let root = world.superuser().await;
+    let due_in = "select round(extract(epoch from due_at - clock_timestamp()) / 5) from rowhouse.jobs where kind = 'provision'";
+    step(world, tenant).await;
+    step(world, tenant).await;
+    for (attempt, wait) in [(1, "1"), (2, "2"), (3, "4"), (4, "8"), (5, "16")] {
+        let run = step(world, tenant).await;
+        assert_eq!(
+            (run.status, run.attempts, run.last_error.as_deref()),
+            (Status::Running, attempt, Some("schema")),
+            "HOLE: it is not noted"
+        );
+        assert_eq!(of_step(&run, Step::Project), StepStatus::Done);
+        assert_eq!(of_step(&run, Step::Roles), StepStatus::Pending);
+        sees(&root, due_in, &[wait]).await;
+    }
+    assert_eq!(give_up(world, tenant).await, 8);
+    sees(
+        &root,
+        "select count(*) from rowhouse.jobs where kind = 'provision'",
+        &["0"],
+    )
+    .await;
+    // Whoever comes too late for it changes nothing.
+    let late = step(world, tenant).await;
+    assert_eq!((late.status, late.attempts), (Status::Failed, 8));
+    assert_eq!(of_step(&late, Step::Roles), StepStatus::Failed);
+    assert_eq!(of_step(&late, Step::Quotas), StepStatus::Pending);
+    let mut tx = world.house.begin_system(tenant).await.unwrap();
+    assert_eq!(provisioning::get(&mut tx).await.unwrap(), late);
+    tx.commit().await.unwrap();
+    let told = "select action, detail - 'operator' from rowhouse.audit_log where action = 'tenants.provision_fail'";
+    let detail =
+        "tenants.provision_fail|{\"step\": \"roles\", \"error\": \"schema\", \"attempts\": 8}";
+    sees(&root, told, &[detail]).await;
+}
+
+pub async fn a_run_that_was_given_up_is_taken_up_again(world: &World) {
+    let tenant = founded(world).await;
+    start(world, tenant).await;
+    job_principal(world, tenant, false).await;
+    give_up(world, tenant).await;
+    // For another address it stays as it is.
+    let mut tx = world.house.begin_system(tenant).await.unwrap();
+    is_refused(
+        provisioning::start(&mut tx, Some("eve@example.com")).await,
+        "taken",
+    );
+    tx.commit().await.unwrap();
+    let again = start(world, tenant).await;
+    assert_eq!(
+        (again.status, again.attempts, again.last_error.as_deref()),
+        (Status::Running, 0, None),
+        "HOLE: it stays given up"
+    );
+    assert_eq!(
+        of_step(&again, Step::Project),
+        StepStatus::Done,
+        "HOLE: begun anew"
+    );
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let job = jobs::claim(&mut tx, Kind::Provision, Duration::ZERO).await;
+    tx.commit().await.unwrap();
+    assert_eq!(
+        job.unwrap().map(|job| job.tenant),
+        Some(tenant),
+        "HOLE: nobody goes on"
+    );
+    // It may fail again, as often as before.
+    assert_eq!(give_up(world, tenant).await, 8);
+    start(world, tenant).await;
+    job_principal(world, tenant, true).await;
+    finish(world, tenant).await;
+    whole(world, tenant).await;
+    assert_eq!(start(world, tenant).await.last_error, None);
+}
+
+pub async fn many_at_once_give_up_once(world: &World) {
+    let tenant = founded(world).await;
+    start(world, tenant).await;
+    job_principal(world, tenant, false).await;
+    let tried: Vec<i32> =
+        futures_util::future::join_all((0..4).map(|_| give_up(world, tenant))).await;
+    assert_eq!(tried, [8, 8, 8, 8]);
+    let root = world.superuser().await;
+    let told = "select count(*) from rowhouse.audit_log where action = 'tenants.provision_fail'";
+    sees(&root, told, &["1"]).await;
+    // And of many who take it up, each finds it taken up, with one job.
+    futures_util::future::join_all((0..4).map(|_| start(world, tenant))).await;
+    sees(
+        &root,
+        "select count(*) from rowhouse.jobs where kind = 'provision'",
+        &["1"],
+    )
+    .await;
+    job_principal(world, tenant, true).await;
+    futures_util::future::join_all((0..4).map(|_| finish(world, tenant))).await;
     whole(world, tenant).await;
 }
 

@@ -10,6 +10,7 @@ pub mod b_ways_around;
 pub mod c_context;
 pub mod d_keys;
 pub mod e_side_channels;
+pub mod p_projects;
 
 use std::fmt::Debug;
 use std::future::Future;
