@@ -21,7 +21,7 @@ use crate::error::Problem;
 use crate::mail::api::Landing;
 use crate::mail::mailer::Mailer;
 use crate::metrics::Metrics;
-use crate::refusals::{self, Refusals};
+use crate::trail::{self, Turns};
 use crate::worker::Worker;
 use crate::{router, sockets, surplus};
 
@@ -83,8 +83,8 @@ fn service(house: Rowhouse, settings: &Settings, landing: Landing) -> Router {
         .with_state(house)
         .layer(middleware::from_fn(surplus::refuse))
         .layer(middleware::from_fn_with_state(
-            Refusals::default(),
-            refusals::note,
+            Turns::default(),
+            trail::note,
         ))
         .layer(Extension(metrics.clone()))
         .layer(Extension(settings.public_url()))

@@ -34,6 +34,8 @@ enum Probe {
     Documented,
     /// The rows in the trails.
     Trail,
+    /// The rows in the trails of what only reads.
+    Read,
     /// What an operation has no use for, or is to do once only.
     Surplus,
     /// What each answer has on its head.
@@ -77,6 +79,12 @@ const EXEMPT: &[(&str, &str, Probe, &str)] = &[
         "/api/v1/me",
         Probe::Stranger,
         "names no tenant: answers with the caller's own, as people.rs shows",
+    ),
+    (
+        "get",
+        "/metrics",
+        Probe::Read,
+        "numbers of the process, of no tenant, for which a machine asks every few seconds",
     ),
     (
         "post",
@@ -145,6 +153,11 @@ fn each_change_leaves_one_row_in_its_trails_and_a_refused_one_that_it_was_refuse
 }
 
 #[test]
+fn each_read_of_an_operator_leaves_one_row_in_its_trails_and_that_of_a_caller_none() {
+    nothing_was_found(Probe::Read);
+}
+
+#[test]
 fn what_an_operation_takes_it_honours_and_what_it_does_not_take_it_refuses() {
     nothing_was_found(Probe::Surplus);
 }
@@ -165,6 +178,7 @@ fn the_list_of_exemptions_names_routes_that_are_there() {
         let needed = match probe {
             Probe::Nobody => operation.is_open(),
             Probe::Stranger => !operation.parameters().any(|name| name == "tenant"),
+            Probe::Read => operation.takes("operator") && operation.parameters().next().is_none(),
             Probe::Surplus => !operation.changes() && operation.query() == ["token"],
             _ => false,
         };
@@ -617,8 +631,14 @@ impl Stage {
             } else {
                 &self.key
             };
-            let inside = request(operation, &here, subject).by(sees).send();
+            let request_id = fresh_request();
+            let inside = request(operation, &here, subject).header("x-request-id", &request_id);
+            let inside = inside.by(sees).send();
             self.expect(Probe::Served, operation, &inside, (operation.success(), ""));
+            if reads_of(&request_id) != (Vec::new(), Vec::new()) {
+                let left = format!("a caller left {:?}", reads_of(&request_id));
+                self.found(Probe::Read, operation, &left);
+            }
         }
         if answer.status == operation.success() {
             let mut subject = subject.to_vec();
@@ -647,6 +667,7 @@ impl Stage {
             if rows != (Vec::new(), 0) {
                 self.found(Probe::Trail, operation, &format!("left {rows:?}"));
             }
+            self.read(operation, subject, request_id);
             return;
         }
         let made = || text(&answer.json()["id"]);
@@ -732,6 +753,37 @@ impl Stage {
                 operation,
                 &format!("left {rows:?}, not {expected:?}"),
             );
+        }
+    }
+
+    /// What an operator read stands in both trails, or of the registry in the platform's; what others read, in none.
+    fn read(
+        &mut self,
+        operation: &Operation,
+        subject: &[(&'static str, String)],
+        request_id: &str,
+    ) {
+        let of = |name: &str| {
+            let value = subject.iter().find(|(of, _)| *of == name);
+            value.map_or_else(|| "-".to_owned(), |(_, value)| uuid(value).to_string())
+        };
+        let path = operation.path;
+        let expected = if !operation.takes("operator") || is_exempt(operation, Probe::Read) {
+            (Vec::new(), Vec::new())
+        } else if operation.parameters().any(|name| name == "tenant") {
+            let tenant = uuid(&self.home.id);
+            let (workspace, project) = (of("workspace"), of("project"));
+            (
+                vec![format!("{tenant} GET {path} {workspace} {project}")],
+                vec![format!("{tenant} GET {path}")],
+            )
+        } else {
+            (Vec::new(), vec![format!("- GET {path}")])
+        };
+        let left = reads_of(request_id);
+        if left != expected {
+            let what = format!("left {left:?}, not {expected:?}");
+            self.found(Probe::Read, operation, &what);
         }
     }
 }
@@ -820,11 +872,11 @@ fn fresh_request() -> String {
 fn rows_of(request_id: &str) -> (Vec<String>, i64) {
     let inside = column(&format!(
         "select concat_ws(' ', tenant_id, object_id, coalesce(workspace_id::text, '-'), coalesce(resource_id::text, '-'))
-         from rowhouse.audit_log where request_id = '{request_id}' and action <> 'access.refuse'"
+         from rowhouse.audit_log where request_id = '{request_id}' and action not in ('access.refuse', 'access.read')"
     ));
     let platform = number(&format!(
         "select count(*) from rowhouse.platform_audit
-         where request_id = '{request_id}' and tenant_id is not null and action <> 'access.refuse'"
+         where request_id = '{request_id}' and tenant_id is not null and action not in ('access.refuse', 'access.read')"
     ));
     (inside, platform)
 }
@@ -835,6 +887,21 @@ fn refusals_of(request_id: &str) -> Vec<String> {
         "select concat_ws(' ', tenant_id, detail ->> 'code') from rowhouse.audit_log
          where request_id = '{request_id}' and action = 'access.refuse'"
     ))
+}
+
+/// What a request read, by the tenants' trails (tenant, method, path, workspace and project of each row), and by the
+/// platform's (tenant, method and path).
+fn reads_of(request_id: &str) -> (Vec<String>, Vec<String>) {
+    let inside = column(&format!(
+        "select concat_ws(' ', tenant_id, detail ->> 'method', detail ->> 'path', coalesce(workspace_id::text, '-'),
+           coalesce(project_id::text, '-'))
+         from rowhouse.audit_log where request_id = '{request_id}' and action = 'access.read'"
+    ));
+    let platform = column(&format!(
+        "select concat_ws(' ', coalesce(tenant_id::text, '-'), detail ->> 'method', detail ->> 'path')
+         from rowhouse.platform_audit where request_id = '{request_id}' and action = 'access.read'"
+    ));
+    (inside, platform)
 }
 
 /// The trail as the tenant itself reads it has the same rows, and tells the operator by name.
