@@ -436,8 +436,8 @@ impl Stage {
         };
         operations.sort_by_key(last);
         for operation in &operations {
-            self.people(operation);
-            let subject = self.subject(operation);
+            let mut subject = self.subject(operation);
+            self.people(operation, &mut subject);
             let before = self.home.footprint();
             self.refusals(operation, &subject);
             self.surplus(operation, &subject);
@@ -584,8 +584,8 @@ impl Stage {
         text(&made.gets(201).json()["id"])
     }
 
-    /// A member and a viewer, each of a subject of its own, since one of them may take it away.
-    fn people(&mut self, operation: &Operation) {
+    /// A member and a viewer. Who is served a change may have taken the subject away, so that it takes a new one.
+    fn people(&mut self, operation: &Operation, subject: &mut Vec<(&'static str, String)>) {
         if operation.is_open() {
             return;
         }
@@ -602,9 +602,11 @@ impl Stage {
             (self.session.clone(), people.member),
             (self.viewer.clone(), people.viewer),
         ] {
-            let subject = self.subject(operation);
-            let path = fill(operation.path, &subject);
-            let answer = request(operation, &path, &subject).by(&session).send();
+            let path = fill(operation.path, subject);
+            let answer = request(operation, &path, subject).by(&session).send();
+            if operation.changes() && answer.status < 300 {
+                *subject = self.subject(operation);
+            }
             let status = match code {
                 "" => operation.success(),
                 "not-found" => 404,
