@@ -3,7 +3,8 @@
 use rowhouse::members::Role;
 use serde_json::{Value, json};
 
-use crate::callers::{Tenant, column, get, missing, operator, post, text};
+use crate::callers::{Serve, Tenant, column, get, missing, operator, own_database, post, text};
+use crate::world::{rowhouse, sql};
 
 /// The reads in a tenant's trail, as the tenant itself sees them, the oldest first.
 fn told(tenant: &Tenant) -> Vec<Value> {
@@ -74,4 +75,24 @@ fn reads_without_end_in_one_tenant_hide_none_in_another() {
         "{}",
         rows.len()
     );
+}
+
+#[test]
+fn what_cannot_be_noted_is_not_shown() {
+    let url = own_database("unnoted");
+    let token = ["operator", "token", "--database", &url];
+    let token = rowhouse().args(token).output().unwrap().stdout;
+    let token = String::from_utf8(token).unwrap();
+    let serve = Serve::on(&url, &[]);
+    let list = || get("/api/v1/tenants").by(token.trim()).send_to(serve.port);
+    let shown = list();
+    assert_eq!(shown.status, 200);
+    assert!(shown.body.contains("\"items\""), "{shown:?}");
+    sql(
+        &url,
+        "revoke insert on rowhouse.platform_audit from rowhouse_platform",
+    );
+    let refused = list();
+    assert!(refused.status >= 400, "{refused:?}");
+    assert!(!refused.body.contains("\"items\""), "{refused:?}");
 }
