@@ -1,6 +1,7 @@
 //! The HTTP service around the routes: limits, request ids, logs, headers.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
@@ -21,13 +22,15 @@ use crate::error::Problem;
 use crate::mail::api::Landing;
 use crate::mail::mailer::Mailer;
 use crate::metrics::Metrics;
-use crate::refusals::{self, Refusals};
+use crate::trail::{self, Turns};
 use crate::worker::Worker;
 use crate::{router, sockets, surplus};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How many bytes the headers of a request may have.
 const HEADER_LIMIT: usize = 16 * 1024;
+/// What part of the places is for requests that nobody needs a credential for: whoever holds none can be slow in these only.
+const OPEN_SHARE: usize = 8;
 /// How long an ending process waits for the mail that is under way.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -75,7 +78,8 @@ pub async fn serve(
 
 fn service(house: Rowhouse, settings: &Settings, landing: Landing) -> Router {
     let limits = Limits {
-        places: std::sync::Arc::new(Semaphore::new(settings.concurrency)),
+        places: Arc::new(Semaphore::new(settings.concurrency)),
+        open: Arc::new(Semaphore::new((settings.concurrency / OPEN_SHARE).max(1))),
         timeout: Duration::from_secs(settings.timeout.into()),
     };
     let metrics = Metrics::new();
@@ -83,8 +87,8 @@ fn service(house: Rowhouse, settings: &Settings, landing: Landing) -> Router {
         .with_state(house)
         .layer(middleware::from_fn(surplus::refuse))
         .layer(middleware::from_fn_with_state(
-            Refusals::default(),
-            refusals::note,
+            Turns::default(),
+            trail::note,
         ))
         .layer(Extension(metrics.clone()))
         .layer(Extension(settings.public_url()))
@@ -102,7 +106,9 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
 
 #[derive(Clone)]
 struct Limits {
-    places: std::sync::Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    /// As many of them as open requests may take.
+    open: Arc<Semaphore>,
     timeout: Duration,
 }
 
@@ -119,7 +125,10 @@ async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Re
     // Whoever runs the process asks these two whether to end it: being busy is no reason.
     let is_asked_for_health = matches!(request.uri().path(), "/healthz" | "/readyz");
     let place = limits.places.try_acquire();
-    if place.is_err() && !is_asked_for_health {
+    let share = surplus::is_open(&request)
+        .then(|| limits.open.try_acquire())
+        .transpose();
+    if (place.is_err() || share.is_err()) && !is_asked_for_health {
         return Problem::limit(StatusCode::SERVICE_UNAVAILABLE).into_response();
     }
     match tokio::time::timeout(limits.timeout, next.run(request)).await {

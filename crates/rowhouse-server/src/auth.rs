@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::app::RequestId;
 use crate::error::Problem;
 use crate::input::parameters;
-use crate::refusals::{Known, Witness};
+use crate::trail::{Known, Witness};
 
 /// Whoever runs the platform, by an operator's token (`op_..`).
 #[derive(Clone)]

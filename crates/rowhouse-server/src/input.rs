@@ -107,6 +107,11 @@ fn parse<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Pr
     if !is_json {
         return Err(Problem::not_json());
     }
+    object(bytes)
+}
+
+/// A JSON object, read from these bytes.
+pub fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // Of an array, serde would take the values for an object's fields, in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::invalid("body", "must be a JSON object"));

@@ -2,7 +2,7 @@
 //! `If-Match` that nobody compares would overwrite what its sender meant to spare.
 //!
 //! The `OpenAPI` document says what each operation takes, so that this holds for routes not written yet. Which of the
-//! parameters of a query there are, its handler says (`input::Query`).
+//! parameters of a query there are, its handler says (`input::Query`). Also which operations ask for no credential.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -22,6 +22,7 @@ use crate::router::Api;
 struct Takes {
     query: bool,
     if_match: bool,
+    credential: bool,
 }
 
 impl Takes {
@@ -29,6 +30,7 @@ impl Takes {
         Self {
             query: parameters(operation, &ParameterIn::Query).next().is_some(),
             if_match: takes(operation, "If-Match"),
+            credential: operation.security.is_some(),
         }
     }
 }
@@ -63,19 +65,28 @@ pub async fn refuse(request: Request, next: Next) -> Response {
     }
 }
 
+/// Whether anybody may ask for this, without a credential.
+pub fn is_open(request: &Request) -> bool {
+    operation(request).is_some_and(|takes| !takes.credential)
+}
+
+fn operation(request: &Request) -> Option<&'static Takes> {
+    let path = request.extensions().get::<MatchedPath>()?;
+    let method = match request.method() {
+        &Method::HEAD => Method::GET,
+        method => method.clone(),
+    };
+    operations().get(&(path.as_str().to_owned(), method))
+}
+
 fn surplus(request: &Request) -> Option<Problem> {
     let query = request.uri().query().unwrap_or_default();
     let has_if_match = request.headers().contains_key(header::IF_MATCH);
     if query.is_empty() && !has_if_match {
         return None;
     }
-    let path = request.extensions().get::<MatchedPath>()?;
-    let method = match request.method() {
-        &Method::HEAD => Method::GET,
-        method => method.clone(),
-    };
-    let reads = method == Method::GET;
-    let takes = operations().get(&(path.as_str().to_owned(), method))?;
+    let takes = operation(request)?;
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     if !takes.query
         && let Some((name, _)) = form_urlencoded::parse(query.as_bytes()).next()
     {

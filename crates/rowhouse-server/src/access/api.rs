@@ -1,21 +1,23 @@
 //! `/api/v1/tenants/{tenant}/access`: may this principal do that with this resource. In words of our own (`explain`), and
 //! in those of `AuthZEN` 1.0 (`evaluation`, `evaluations`: <https://openid.net/specs/authorization-api-1_0.html>).
 
-use axum::Json;
+use axum::{Extension, Json};
 use rowhouse::Error;
 use rowhouse::access::{self, Action, Because, Explanation};
 use rowhouse::ids::{KeyId, PrincipalId, ResourceId, TenantId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::auth::Caller;
-use crate::error::Problem;
-use crate::input::Body;
+use crate::error::{Code, Problem};
+use crate::input::{self, Body};
 use crate::tenants::api::TenantPath;
 
 /// How many questions may be asked at once.
 const MOST_AT_ONCE: usize = 50;
+const NOT_PERMITTED: &str = "not-permitted";
 
 /// Who, what, with which.
 #[derive(Deserialize, ToSchema)]
@@ -148,6 +150,44 @@ pub struct Decision {
 pub struct Reasons {
     /// Through what; or what is missing.
     because: Vec<Because>,
+    /// Why it was not decided, and is denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Undecided>,
+}
+
+/// What is wrong with one of several questions, as it would be told of one that stands alone.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EvaluationError)]
+pub struct Undecided {
+    /// The status.
+    status: u16,
+    /// The code of the problem.
+    code: &'static str,
+    /// Why.
+    message: String,
+}
+
+impl Decision {
+    fn denied(error: Option<Undecided>) -> Self {
+        Self {
+            decision: false,
+            context: Reasons {
+                because: Vec::new(),
+                error,
+            },
+        }
+    }
+}
+
+impl Undecided {
+    /// Of a problem that the question has. What the service has, or the caller, all of them have.
+    fn of(problem: &Problem) -> Option<Self> {
+        matches!(problem.code(), "invalid" | NOT_PERMITTED).then(|| Self {
+            status: problem.status().as_u16(),
+            code: problem.code(),
+            message: problem.detail().to_owned(),
+        })
+    }
 }
 
 impl Evaluation {
@@ -160,24 +200,21 @@ impl Evaluation {
         let mut tx = caller.begin().await?;
         let question =
             access::question(&mut tx, principal, self.action.name, self.resource.id).await;
-        let because = match question {
-            Ok(question) => {
-                tx.commit().await?;
-                let said = question.answer(caller.house()).await?;
-                return Ok(Decision {
-                    decision: said.allowed,
-                    context: Reasons {
-                        because: said.because,
-                    },
-                });
-            }
-            Err(Error::NotFound(_)) => Vec::new(),
-            Err(error) => return Err(error.into()),
+        let question = match question {
+            Err(Error::NotFound(_)) => None,
+            other => Some(other?),
         };
         tx.commit().await?;
+        let Some(question) = question else {
+            return Ok(Decision::denied(None));
+        };
+        let said = question.answer(caller.house()).await?;
         Ok(Decision {
-            decision: false,
-            context: Reasons { because },
+            decision: said.allowed,
+            context: Reasons {
+                because: said.because,
+                error: None,
+            },
         })
     }
 }
@@ -212,15 +249,21 @@ pub struct Evaluations {
     #[serde(default, rename = "context")]
     #[schema(value_type = Option<Object>)]
     _context: Option<Value>,
-    /// At most 50. Without any, what stands beside it is the one question, answered as by `evaluation`.
+    /// At most 50. Without any, what stands beside it is the one question, answered as by `evaluation`. One that cannot be
+    /// decided is denied, with its `error` in the context, and fails no other.
     #[serde(default)]
-    #[schema(max_items = 50)]
-    evaluations: Vec<Part>,
+    #[schema(max_items = 50, value_type = Vec<Part>)]
+    evaluations: Vec<Box<RawValue>>,
     #[serde(default)]
     options: Options,
 }
 
 impl Evaluations {
+    async fn decide(&self, question: &RawValue, caller: &Caller) -> Result<Decision, Problem> {
+        let part = input::object(question.get().as_bytes())?;
+        self.fill(part)?.decide(caller).await
+    }
+
     /// What a part leaves out is what stands beside it.
     fn fill(&self, part: Part) -> Result<Evaluation, Problem> {
         let missing = |field: &str| Problem::invalid(field, "must be given, here or for all");
@@ -243,7 +286,7 @@ impl Evaluations {
 }
 
 /// One of several questions.
-#[derive(Clone, Default, Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[schema(as = EvaluationPart)]
 pub struct Part {
     subject: Option<Subject>,
@@ -290,7 +333,7 @@ pub enum Decisions {
     One(Decision),
 }
 
-/// Decide several things at once, as `AuthZEN` asks for it.
+/// Decide several things at once, as `AuthZEN` asks for it. One that cannot be decided is denied, and says why.
 #[utoipa::path(
     post, path = "/api/v1/tenants/{tenant}/access/evaluations", tag = "access",
     params(TenantPath),
@@ -305,7 +348,7 @@ pub enum Decisions {
 pub async fn evaluations(
     caller: Caller,
     Body(asked): Body<Evaluations>,
-) -> Result<Json<Decisions>, Problem> {
+) -> Result<(Option<Extension<Code>>, Json<Decisions>), Problem> {
     if asked.evaluations.len() > MOST_AT_ONCE {
         return Err(Problem::invalid(
             "evaluations",
@@ -314,11 +357,22 @@ pub async fn evaluations(
     }
     if asked.evaluations.is_empty() {
         let decision = asked.fill(Part::default())?.decide(&caller).await?;
-        return Ok(Json(Decisions::One(decision)));
+        return Ok((None, Json(Decisions::One(decision))));
     }
     let mut evaluations = Vec::new();
-    for part in &asked.evaluations {
-        let decision = asked.fill(part.clone())?.decide(&caller).await?;
+    // A refusal stands in the trail, also where it is a part of an answer.
+    let mut refused = None;
+    for question in &asked.evaluations {
+        let decision = match asked.decide(question, &caller).await {
+            Ok(decision) => decision,
+            Err(problem) => {
+                let undecided = Undecided::of(&problem).ok_or(problem)?;
+                if undecided.code == NOT_PERMITTED {
+                    refused = Some(Extension(Code(NOT_PERMITTED)));
+                }
+                Decision::denied(Some(undecided))
+            }
+        };
         let enough = match asked.options.evaluations_semantic {
             Semantic::ExecuteAll => false,
             Semantic::DenyOnFirstDeny => !decision.decision,
@@ -329,5 +383,5 @@ pub async fn evaluations(
             break;
         }
     }
-    Ok(Json(Decisions::Several { evaluations }))
+    Ok((refused, Json(Decisions::Several { evaluations })))
 }

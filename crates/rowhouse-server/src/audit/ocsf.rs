@@ -15,6 +15,7 @@ pub fn event(tenant: TenantId, entry: &Entry) -> Value {
     let (noun, verb) = entry.action.split_once('.').unwrap_or((&entry.action, ""));
     let activity = match verb {
         "create" | "add" | "found" | "grant" => 1,
+        "read" => 2,
         "update" | "restore" | "suspend" | "resume" | "set_role" | "reroll" => 3,
         "delete" | "remove" | "revoke" => 4,
         _ => OTHER,

@@ -4,7 +4,7 @@
 use rowhouse::members::Role;
 use serde_json::{Value, json};
 
-use crate::callers::{Tenant, call, post, text};
+use crate::callers::{Tenant, call, number, post, text};
 use crate::world::shared;
 
 /// A private resource of a key; the key's secret and its id.
@@ -152,9 +152,6 @@ fn authzen_asks_one_thing_or_several() {
     assert_eq!(decisions("deny_on_first_deny"), [true, false]);
     assert_eq!(decisions("permit_on_first_permit"), [true]);
     let path = home.path("/access/evaluations");
-    let missing =
-        json!({ "evaluations": [{ "action": { "name": "read" }, "subject": subject(&owner) }] });
-    post(&path, &missing).by(&secret).invalid("resource");
     // Without any, it is the one question that stands there.
     let one =
         json!({ "subject": subject(&owner), "action": { "name": "read" }, "resource": thing });
@@ -177,6 +174,94 @@ fn authzen_asks_one_thing_or_several() {
     post(&home.path("/access/evaluation"), &robot)
         .by(&secret)
         .invalid("subject.type");
+}
+
+#[test]
+fn one_question_that_cannot_be_decided_fails_no_other() {
+    let (home, resource, secret, owner) = scene();
+    let (id, other) = home.key(&["read", "write"]);
+    let path = home.path("/access/evaluations");
+    let good = json!({ "type": "key", "id": owner });
+    let body = json!({
+        "subject": good,
+        "action": { "name": "read" },
+        "evaluations": [
+            { "resource": { "type": "resource", "id": resource } },
+            {},
+            { "resource": { "type": "resource", "id": "nothing" } },
+            { "resource": { "type": "door", "id": resource } },
+            { "resource": { "type": "resource", "id": resource }, "action": { "name": "fly" } },
+            { "resource": { "type": "resource", "id": resource }, "subject": { "type": "robot", "id": owner } },
+            ["key"],
+            { "resource": { "type": "resource", "id": resource } },
+        ],
+    });
+    let said = post(&path, &body).by(&secret).gets(200).json();
+    let said = said["evaluations"].as_array().unwrap().clone();
+    let decided: Vec<&Value> = said.iter().map(|each| &each["decision"]).collect();
+    assert_eq!(
+        decided,
+        [true, false, false, false, false, false, false, true]
+    );
+    for each in [&said[0], &said[7]] {
+        assert_eq!(each["context"]["error"], Value::Null, "{each}");
+    }
+    let told = [
+        "resource",
+        "resource.id",
+        "resource.type",
+        "action.name",
+        "subject.type",
+        "object",
+    ];
+    for (each, told) in said[1..7].iter().zip(told) {
+        let error = &each["context"]["error"];
+        assert_eq!(
+            (&error["status"], &error["code"]),
+            (&json!(400), &json!("invalid"))
+        );
+        assert!(text(&error["message"]).contains(told), "{told}: {each}");
+    }
+    // The first of them is where it ends, where the first denial ends it.
+    let mut first = body.clone();
+    first["options"] = json!({ "evaluations_semantic": "deny_on_first_deny" });
+    let said = post(&path, &first).by(&secret).gets(200).json();
+    assert_eq!(said["evaluations"].as_array().unwrap().len(), 2);
+
+    // What others may do is not for everybody to ask, and that he asked is in the trail.
+    let for_all = json!({ "type": "prompt", "title": "For all" });
+    let made = post(&home.path("/resources"), &for_all)
+        .by(&secret)
+        .gets(201);
+    let for_all = text(&made.json()["id"]);
+    let body = json!({
+        "resource": { "type": "resource", "id": for_all },
+        "action": { "name": "read" },
+        "evaluations": [{ "subject": { "type": "key", "id": id } }, { "subject": good }],
+    });
+    let asked = post(&path, &body).by(&other).header("x-request-id", "nosy");
+    let said = asked.gets(200).json();
+    assert_eq!(said["evaluations"][0]["decision"], true);
+    let error = &said["evaluations"][1]["context"]["error"];
+    assert_eq!(
+        (&error["status"], &error["code"]),
+        (&json!(403), &json!("not-permitted"))
+    );
+    let rows = "select count(*) from rowhouse.audit_log
+        where action = 'access.refuse' and request_id = 'nosy' and detail ->> 'code' = 'not-permitted'";
+    assert_eq!(number(rows), 1);
+    // What is no body at all, or has no questions where they should be, is refused as a whole.
+    for broken in [
+        "[",
+        r#"{"evaluations": {}}"#,
+        r#"{"evaluations": [], "subject": 1}"#,
+    ] {
+        call("POST", &path)
+            .header("content-type", "application/json")
+            .body(broken)
+            .by(&secret)
+            .refused(400, "invalid");
+    }
 }
 
 #[test]

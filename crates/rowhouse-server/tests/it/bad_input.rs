@@ -20,6 +20,9 @@ fn broken_texts() -> Vec<String> {
         "soft\u{ad}hyphen",
         "bom\u{feff}",
         "tag\u{e0041}",
+        "joined\u{200d}",
+        "ex\u{34f}tra",
+        "variant\u{fe0f}",
     ]
     .iter()
     .map(|text| (*text).to_owned())
@@ -44,6 +47,12 @@ fn a_tenant_is_refused_by_field_and_rule() {
     // Mixed scripts within a word pass for somebody else; whole words in another script do not.
     tenant(json!({ "name": "\u{410}cme" })).invalid("name");
     tenant(json!({ "name": "pa\u{443}pal" })).invalid("name");
+    let full_width = tenant(json!({ "name": "\u{ff21}cme" })).invalid("name");
+    assert!(
+        full_width.body.contains("plain form: Acme"),
+        "{full_width:?}"
+    );
+    tenant(json!({ "name": "Acme\u{a0}Inc" })).invalid("name");
     for slug in [
         "",
         "-a",
@@ -98,6 +107,7 @@ fn a_tenant_is_refused_by_field_and_rule() {
     assert_eq!(home.footprint(), before);
     change(json!({ "name": "Ærøskøbing Smørrebrød" })).gets(200);
     change(json!({ "name": "Москва Инк" })).gets(200);
+    change(json!({ "name": "👨\u{200d}👩\u{200d}👧 山田　太郎" })).gets(200);
 }
 
 #[test]

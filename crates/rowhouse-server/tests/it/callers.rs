@@ -280,7 +280,9 @@ impl Tenant {
             .iter()
             .map(|(table, column)| {
                 let but = match *table {
-                    "audit_log" | "platform_audit" => "and action <> 'access.refuse'",
+                    "audit_log" | "platform_audit" => {
+                        "and action not in ('access.refuse', 'access.read')"
+                    }
                     _ => "",
                 };
                 format!(

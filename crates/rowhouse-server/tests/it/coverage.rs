@@ -24,6 +24,8 @@ enum Probe {
     Stranger,
     /// A key that may only read.
     Reader,
+    /// A session of a member, and that of a viewer.
+    Person,
     /// An operator, of content.
     Operator,
     /// A tenant's key, of what operators do.
@@ -34,6 +36,8 @@ enum Probe {
     Documented,
     /// The rows in the trails.
     Trail,
+    /// The rows in the trails of what only reads.
+    Read,
     /// What an operation has no use for, or is to do once only.
     Surplus,
     /// What each answer has on its head.
@@ -44,6 +48,165 @@ const PROCESS: &str = "for whoever runs the process: says nothing of any tenant"
 const CLIENT: &str = "for whoever writes a client: the same for everybody";
 const REGISTRY: &str =
     "names no tenant: the registry, which a tenant's key is refused as Probe::Key";
+
+/// What a member's session and a viewer's are answered: nothing where they are served, else the code of the refusal.
+struct People {
+    why: &'static str,
+    member: &'static str,
+    viewer: &'static str,
+    routes: &'static [(&'static str, &'static str)],
+}
+
+/// Each route that asks for a credential, by what plain people inside a tenant may do there.
+const PEOPLE: &[People] = &[
+    People {
+        why: "a question, or what everybody inside sees, as far as he sees it",
+        member: "",
+        viewer: "",
+        routes: &[
+            ("get", "/_int/tenancy/ping"),
+            ("get", "/api/v1/me"),
+            ("get", "/api/v1/tenants/{tenant}"),
+            ("post", "/api/v1/tenants/{tenant}/access/evaluation"),
+            ("post", "/api/v1/tenants/{tenant}/access/evaluations"),
+            ("post", "/api/v1/tenants/{tenant}/access/explain"),
+            ("get", "/api/v1/tenants/{tenant}/audit"),
+            ("get", "/api/v1/tenants/{tenant}/deployments"),
+            ("get", "/api/v1/tenants/{tenant}/deployments/{deployment}"),
+            ("get", "/api/v1/tenants/{tenant}/members"),
+            ("get", "/api/v1/tenants/{tenant}/members/{user}"),
+            ("get", "/api/v1/tenants/{tenant}/personas"),
+            ("get", "/api/v1/tenants/{tenant}/personas/{persona}"),
+            ("get", "/api/v1/tenants/{tenant}/projects"),
+            ("get", "/api/v1/tenants/{tenant}/projects/{project}"),
+            ("get", "/api/v1/tenants/{tenant}/projects/{project}/members"),
+            ("get", "/api/v1/tenants/{tenant}/resources"),
+            ("get", "/api/v1/tenants/{tenant}/resources/{resource}"),
+            ("get", "/api/v1/tenants/{tenant}/resources/{resource}/acl"),
+            ("get", "/api/v1/tenants/{tenant}/sessions"),
+            ("post", "/api/v1/tenants/{tenant}/sessions"),
+            ("get", "/api/v1/tenants/{tenant}/teams"),
+            ("get", "/api/v1/tenants/{tenant}/teams/{team}"),
+            ("get", "/api/v1/tenants/{tenant}/teams/{team}/members"),
+            ("get", "/api/v1/tenants/{tenant}/workspaces"),
+            ("get", "/api/v1/tenants/{tenant}/workspaces/{workspace}"),
+            ("get", "/api/v1/tenants/{tenant}/invitations"),
+            ("get", "/api/v1/tenants/{tenant}/keys"),
+            ("get", "/api/v1/tenants/{tenant}/keys/{key}"),
+        ],
+    },
+    People {
+        why: "content, which members write and viewers read",
+        member: "",
+        viewer: "read-only",
+        routes: &[
+            ("post", "/api/v1/tenants/{tenant}/deployments"),
+            (
+                "delete",
+                "/api/v1/tenants/{tenant}/deployments/{deployment}",
+            ),
+            ("patch", "/api/v1/tenants/{tenant}/deployments/{deployment}"),
+            ("post", "/api/v1/tenants/{tenant}/resources"),
+            ("delete", "/api/v1/tenants/{tenant}/resources/{resource}"),
+            ("patch", "/api/v1/tenants/{tenant}/resources/{resource}"),
+            (
+                "put",
+                "/api/v1/tenants/{tenant}/resources/{resource}/acl/{principal}",
+            ),
+            (
+                "delete",
+                "/api/v1/tenants/{tenant}/resources/{resource}/acl/{principal}",
+            ),
+            (
+                "post",
+                "/api/v1/tenants/{tenant}/resources/{resource}/restore",
+            ),
+        ],
+    },
+    People {
+        why: "something new in the tenant's administration, which is its owners' and admins'",
+        member: "not-permitted",
+        viewer: "not-permitted",
+        routes: &[
+            ("post", "/api/v1/tenants/{tenant}/keys"),
+            ("post", "/api/v1/tenants/{tenant}/personas"),
+            ("post", "/api/v1/tenants/{tenant}/projects"),
+            (
+                "put",
+                "/api/v1/tenants/{tenant}/projects/{project}/members/{user}",
+            ),
+            ("post", "/api/v1/tenants/{tenant}/teams"),
+            (
+                "put",
+                "/api/v1/tenants/{tenant}/teams/{team}/members/{user}",
+            ),
+            ("post", "/api/v1/tenants/{tenant}/workspaces"),
+        ],
+    },
+    People {
+        why: "a change of the administration, which a viewer is refused for what he is",
+        member: "not-permitted",
+        viewer: "read-only",
+        routes: &[
+            ("post", "/api/v1/tenants/{tenant}/invitations"),
+            ("delete", "/api/v1/tenants/{tenant}/keys/{key}"),
+            ("post", "/api/v1/tenants/{tenant}/keys/{key}/reroll"),
+            ("delete", "/api/v1/tenants/{tenant}/members/{user}"),
+            ("patch", "/api/v1/tenants/{tenant}/members/{user}"),
+            ("delete", "/api/v1/tenants/{tenant}/personas/{persona}"),
+            ("patch", "/api/v1/tenants/{tenant}/personas/{persona}"),
+            ("delete", "/api/v1/tenants/{tenant}/projects/{project}"),
+            ("patch", "/api/v1/tenants/{tenant}/projects/{project}"),
+            (
+                "delete",
+                "/api/v1/tenants/{tenant}/projects/{project}/members/{user}",
+            ),
+            ("delete", "/api/v1/tenants/{tenant}/teams/{team}"),
+            ("patch", "/api/v1/tenants/{tenant}/teams/{team}"),
+            (
+                "delete",
+                "/api/v1/tenants/{tenant}/teams/{team}/members/{user}",
+            ),
+            ("delete", "/api/v1/tenants/{tenant}/workspaces/{workspace}"),
+            ("patch", "/api/v1/tenants/{tenant}/workspaces/{workspace}"),
+        ],
+    },
+    People {
+        why: "of others' sessions and invitations one sees none, and they are there for nobody",
+        member: "not-found",
+        viewer: "not-found",
+        routes: &[
+            ("get", "/api/v1/tenants/{tenant}/invitations/{invitation}"),
+            ("delete", "/api/v1/tenants/{tenant}/sessions/{session}"),
+        ],
+    },
+    People {
+        why: "the same, which a viewer is refused for what he is before it is looked for",
+        member: "not-found",
+        viewer: "read-only",
+        routes: &[(
+            "delete",
+            "/api/v1/tenants/{tenant}/invitations/{invitation}",
+        )],
+    },
+    People {
+        why: "the registry, and what the platform is run with, which are its operators'",
+        member: "not-permitted",
+        viewer: "not-permitted",
+        routes: &[
+            ("get", "/api/v1/tenants"),
+            ("post", "/api/v1/tenants"),
+            ("delete", "/api/v1/tenants/{tenant}"),
+            ("patch", "/api/v1/tenants/{tenant}"),
+            ("get", "/api/v1/tenants/{tenant}/provision"),
+            ("post", "/api/v1/tenants/{tenant}/provision"),
+            ("post", "/api/v1/tenants/{tenant}/resume"),
+            ("post", "/api/v1/tenants/{tenant}/suspend"),
+            ("get", "/dev/mail"),
+            ("get", "/metrics"),
+        ],
+    },
+];
 
 /// Routes that are not asked by somebody, and why.
 const EXEMPT: &[(&str, &str, Probe, &str)] = &[
@@ -77,6 +240,12 @@ const EXEMPT: &[(&str, &str, Probe, &str)] = &[
         "/api/v1/me",
         Probe::Stranger,
         "names no tenant: answers with the caller's own, as people.rs shows",
+    ),
+    (
+        "get",
+        "/metrics",
+        Probe::Read,
+        "numbers of the process, of no tenant, for which a machine asks every few seconds",
     ),
     (
         "post",
@@ -120,6 +289,32 @@ fn who_may_only_read_changes_nothing() {
 }
 
 #[test]
+fn members_and_viewers_may_do_what_is_written_down_and_nothing_else() {
+    nothing_was_found(Probe::Person);
+}
+
+#[test]
+fn each_route_stands_once_among_what_people_may() {
+    let written: Vec<(&str, &str)> = PEOPLE
+        .iter()
+        .flat_map(|people| people.routes)
+        .copied()
+        .collect();
+    for (method, path) in &written {
+        let there = operations()
+            .iter()
+            .any(|operation| (operation.method, operation.path) == (*method, *path));
+        assert!(there, "{method} {path} is gone");
+        let times = written
+            .iter()
+            .filter(|one| *one == &(*method, *path))
+            .count();
+        assert_eq!(times, 1, "{method} {path}");
+    }
+    assert!(PEOPLE.iter().all(|people| people.why.len() > 20));
+}
+
+#[test]
 fn an_operator_gets_no_content() {
     nothing_was_found(Probe::Operator);
 }
@@ -145,6 +340,11 @@ fn each_change_leaves_one_row_in_its_trails_and_a_refused_one_that_it_was_refuse
 }
 
 #[test]
+fn each_read_of_an_operator_leaves_one_row_in_its_trails_and_that_of_a_caller_none() {
+    nothing_was_found(Probe::Read);
+}
+
+#[test]
 fn what_an_operation_takes_it_honours_and_what_it_does_not_take_it_refuses() {
     nothing_was_found(Probe::Surplus);
 }
@@ -165,6 +365,7 @@ fn the_list_of_exemptions_names_routes_that_are_there() {
         let needed = match probe {
             Probe::Nobody => operation.is_open(),
             Probe::Stranger => !operation.parameters().any(|name| name == "tenant"),
+            Probe::Read => operation.takes("operator") && operation.parameters().next().is_none(),
             Probe::Surplus => !operation.changes() && operation.query() == ["token"],
             _ => false,
         };
@@ -187,8 +388,8 @@ fn nothing_was_found(probe: Probe) {
 }
 
 /// Two tenants and their keys.
-struct Stage {
-    home: Tenant,
+pub struct Stage {
+    pub home: Tenant,
     other: Tenant,
     key: String,
     reader: String,
@@ -196,13 +397,14 @@ struct Stage {
     workspace: String,
     /// A ticket of one of the home's admins.
     admin: String,
-    /// A session of one of its members.
+    /// A session of one of its members, and one of a viewer.
     session: String,
+    viewer: String,
     findings: Vec<(Probe, String)>,
 }
 
 impl Stage {
-    fn set() -> Self {
+    pub fn set() -> Self {
         let (home, other) = (Tenant::founded(), Tenant::founded());
         set_up(&home);
         let workspaces = get(&home.path("/workspaces"))
@@ -216,6 +418,7 @@ impl Stage {
             workspace: text(&workspaces["items"][0]["id"]),
             admin: home.member(Role::Admin),
             session: home.session(home.user(Role::Member)),
+            viewer: home.session(home.user(Role::Viewer)),
             home,
             other,
             findings: Vec::new(),
@@ -233,7 +436,8 @@ impl Stage {
         };
         operations.sort_by_key(last);
         for operation in &operations {
-            let subject = self.subject(operation);
+            let mut subject = self.subject(operation);
+            self.people(operation, &mut subject);
             let before = self.home.footprint();
             self.refusals(operation, &subject);
             self.surplus(operation, &subject);
@@ -291,7 +495,7 @@ impl Stage {
     }
 
     /// What stands for each parameter of a path: things of the tenant `home`, in the state that the operation needs.
-    fn subject(&self, operation: &Operation) -> Vec<(&'static str, String)> {
+    pub fn subject(&self, operation: &Operation) -> Vec<(&'static str, String)> {
         let mut subject = Vec::new();
         for name in operation.parameters() {
             let value = match name {
@@ -378,6 +582,38 @@ impl Stage {
         let body = json!({ "api_key_id": key, "persona_id": uuid(&key), "name": "Concierge" });
         let made = post(&self.home.path("/personas"), &body).by(operator());
         text(&made.gets(201).json()["id"])
+    }
+
+    /// A member and a viewer. Who is served a change may have taken the subject away, so that it takes a new one.
+    fn people(&mut self, operation: &Operation, subject: &mut Vec<(&'static str, String)>) {
+        if operation.is_open() {
+            return;
+        }
+        let route = (operation.method, operation.path);
+        let Some(people) = PEOPLE.iter().find(|people| people.routes.contains(&route)) else {
+            self.found(
+                Probe::Person,
+                operation,
+                "nobody has said what people may do there",
+            );
+            return;
+        };
+        for (session, code) in [
+            (self.session.clone(), people.member),
+            (self.viewer.clone(), people.viewer),
+        ] {
+            let path = fill(operation.path, subject);
+            let answer = request(operation, &path, subject).by(&session).send();
+            if operation.changes() && answer.status < 300 {
+                *subject = self.subject(operation);
+            }
+            let status = match code {
+                "" => operation.success(),
+                "not-found" => 404,
+                _ => 403,
+            };
+            self.expect(Probe::Person, operation, &answer, (status, code));
+        }
     }
 
     fn refusals(&mut self, operation: &Operation, subject: &[(&'static str, String)]) {
@@ -477,20 +713,7 @@ impl Stage {
             fill(operation.path, &parameters)
         };
         let theirs = |_: &str, value: &str| value.to_owned();
-        let nothing = |name: &str, _: &str| match name {
-            "workspace" => missing("wsp"),
-            "key" => missing("key"),
-            "resource" => missing("res"),
-            "principal" => missing("prn"),
-            "user" => missing("usr"),
-            "team" => missing("team"),
-            "project" => missing("prj"),
-            "invitation" => missing("inv"),
-            "session" => missing("ses"),
-            "deployment" => missing("dep"),
-            "persona" => missing("per"),
-            other => panic!("what is no {other}?"),
-        };
+        let nothing = |_: &str, value: &str| missing_like(value);
         let mut pairs = vec![
             (at(&self.home.slug, &theirs), at("no-such-tenant", &theirs)),
             (at(&self.home.id, &theirs), at(&missing("ten"), &theirs)),
@@ -617,8 +840,14 @@ impl Stage {
             } else {
                 &self.key
             };
-            let inside = request(operation, &here, subject).by(sees).send();
+            let request_id = fresh_request();
+            let inside = request(operation, &here, subject).header("x-request-id", &request_id);
+            let inside = inside.by(sees).send();
             self.expect(Probe::Served, operation, &inside, (operation.success(), ""));
+            if reads_of(&request_id) != (Vec::new(), Vec::new()) {
+                let left = format!("a caller left {:?}", reads_of(&request_id));
+                self.found(Probe::Read, operation, &left);
+            }
         }
         if answer.status == operation.success() {
             let mut subject = subject.to_vec();
@@ -647,6 +876,7 @@ impl Stage {
             if rows != (Vec::new(), 0) {
                 self.found(Probe::Trail, operation, &format!("left {rows:?}"));
             }
+            self.read(operation, subject, request_id);
             return;
         }
         let made = || text(&answer.json()["id"]);
@@ -734,10 +964,41 @@ impl Stage {
             );
         }
     }
+
+    /// What an operator read stands in both trails, or of the registry in the platform's; what others read, in none.
+    fn read(
+        &mut self,
+        operation: &Operation,
+        subject: &[(&'static str, String)],
+        request_id: &str,
+    ) {
+        let of = |name: &str| {
+            let value = subject.iter().find(|(of, _)| *of == name);
+            value.map_or_else(|| "-".to_owned(), |(_, value)| uuid(value).to_string())
+        };
+        let path = operation.path;
+        let expected = if !operation.takes("operator") || is_exempt(operation, Probe::Read) {
+            (Vec::new(), Vec::new())
+        } else if operation.parameters().any(|name| name == "tenant") {
+            let tenant = uuid(&self.home.id);
+            let (workspace, project) = (of("workspace"), of("project"));
+            (
+                vec![format!("{tenant} GET {path} {workspace} {project}")],
+                vec![format!("{tenant} GET {path}")],
+            )
+        } else {
+            (Vec::new(), vec![format!("- GET {path}")])
+        };
+        let left = reads_of(request_id);
+        if left != expected {
+            let what = format!("left {left:?}, not {expected:?}");
+            self.found(Probe::Read, operation, &what);
+        }
+    }
 }
 
 /// The request with the example of the document as its body; ids in it are the subject's.
-fn request(operation: &Operation, path: &str, subject: &[(&'static str, String)]) -> Call {
+pub fn request(operation: &Operation, path: &str, subject: &[(&'static str, String)]) -> Call {
     let request = call(operation.method, path);
     let Some(example) = operation.example() else {
         return request;
@@ -759,6 +1020,11 @@ fn request(operation: &Operation, path: &str, subject: &[(&'static str, String)]
         }
     }
     request.json(&serde_json::from_str(&body).expect("still JSON"))
+}
+
+/// An id of the same kind that nothing has.
+pub fn missing_like(id: &str) -> String {
+    missing(id.rsplit_once('_').expect("an id").0)
 }
 
 /// What is asked with an invitation's token: by a program, by the link of its mail, or by the form of its page.
@@ -792,7 +1058,7 @@ fn set_up(tenant: &Tenant) {
     }
 }
 
-fn fill(path: &str, parameters: &[(&str, String)]) -> String {
+pub fn fill(path: &str, parameters: &[(&str, String)]) -> String {
     parameters
         .iter()
         .fold(path.to_owned(), |path, (name, value)| {
@@ -820,11 +1086,11 @@ fn fresh_request() -> String {
 fn rows_of(request_id: &str) -> (Vec<String>, i64) {
     let inside = column(&format!(
         "select concat_ws(' ', tenant_id, object_id, coalesce(workspace_id::text, '-'), coalesce(resource_id::text, '-'))
-         from rowhouse.audit_log where request_id = '{request_id}' and action <> 'access.refuse'"
+         from rowhouse.audit_log where request_id = '{request_id}' and action not in ('access.refuse', 'access.read')"
     ));
     let platform = number(&format!(
         "select count(*) from rowhouse.platform_audit
-         where request_id = '{request_id}' and tenant_id is not null and action <> 'access.refuse'"
+         where request_id = '{request_id}' and tenant_id is not null and action not in ('access.refuse', 'access.read')"
     ));
     (inside, platform)
 }
@@ -835,6 +1101,21 @@ fn refusals_of(request_id: &str) -> Vec<String> {
         "select concat_ws(' ', tenant_id, detail ->> 'code') from rowhouse.audit_log
          where request_id = '{request_id}' and action = 'access.refuse'"
     ))
+}
+
+/// What a request read, by the tenants' trails (tenant, method, path, workspace and project of each row), and by the
+/// platform's (tenant, method and path).
+fn reads_of(request_id: &str) -> (Vec<String>, Vec<String>) {
+    let inside = column(&format!(
+        "select concat_ws(' ', tenant_id, detail ->> 'method', detail ->> 'path', coalesce(workspace_id::text, '-'),
+           coalesce(project_id::text, '-'))
+         from rowhouse.audit_log where request_id = '{request_id}' and action = 'access.read'"
+    ));
+    let platform = column(&format!(
+        "select concat_ws(' ', coalesce(tenant_id::text, '-'), detail ->> 'method', detail ->> 'path')
+         from rowhouse.platform_audit where request_id = '{request_id}' and action = 'access.read'"
+    ));
+    (inside, platform)
 }
 
 /// The trail as the tenant itself reads it has the same rows, and tells the operator by name.

@@ -28,6 +28,7 @@ mod personas;
 mod probe;
 mod provisioning;
 mod readme;
+mod reads;
 mod refusals;
 mod resources;
 mod same_work;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::callers::{Serve, Tenant, fresh_slug, get, number, operator};
+use crate::callers::{Serve, Tenant, fresh_slug, get, number, operator, post};
 use crate::world::{Answer, LIMIT};
 
 /// `ROWHOUSE_TIMEOUT` of a process that has little patience, in seconds.
@@ -114,6 +114,50 @@ fn a_slow_body_is_given_up_holds_up_nobody_and_leaves_nothing() {
     let mut stream = open(serve.port, &format!("{head}{body}"));
     assert_eq!(Answer::parse(&rest(&mut stream)).status, 201);
     assert_eq!(tenants(), 1);
+}
+
+/// Whoever has no credential can be slow where none is asked for, and takes an eighth of the places there.
+#[test]
+fn slow_bodies_of_nobody_keep_no_caller_out() {
+    let patience = ("ROWHOUSE_TIMEOUT", "6");
+    let serve = Serve::beside(&[patience, ("ROWHOUSE_CONCURRENCY", "16")]);
+    let home = Tenant::founded();
+    let (key, list) = (home.writer(), home.path("/resources"));
+    let began = Instant::now();
+    let head = |path: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer tk_made_up\r\n\
+             content-type: application/json\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{{"
+        )
+    };
+    let ways = [
+        "/api/v1/invitations/accept".to_owned(),
+        "/invitations/accept".to_owned(),
+        list.clone(),
+    ];
+    let mut slow: Vec<TcpStream> = (0..120)
+        .map(|n| open(serve.port, &head(&ways[n % ways.len()])))
+        .collect();
+    std::thread::sleep(Duration::from_millis(500));
+    for _ in 0..5 {
+        let asked = get(&list).by(&key).send_to(serve.port);
+        assert_eq!(asked.status, 200, "{asked:?}");
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(6),
+        "they were given up"
+    );
+    let mut statuses: Vec<u16> = slow
+        .iter_mut()
+        .map(|slow| Answer::parse(&rest(slow)).status)
+        .collect();
+    statuses.sort_unstable();
+    // A made-up key is refused before its body is read; two of the others had a place, until their time was up.
+    assert_eq!(statuses[..40], [401; 40]);
+    assert_eq!(statuses[40..42], [408; 2]);
+    assert_eq!(statuses[42..], [503; 78]);
+    let accept = post("/api/v1/invitations/accept", &json!({ "token": "made-up" }));
+    assert_ne!(accept.send_to(serve.port).status, 503);
 }
 
 #[test]

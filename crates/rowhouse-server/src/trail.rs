@@ -1,8 +1,9 @@
-//! What callers whom we know were refused, in the trail: who tried what, and by which rule not. A row of its own, in a second
-//! transaction, since the first one left nothing.
+//! What the trails are told of a request besides its changes: what a caller whom we know was refused, by which rule; and what
+//! an operator read. A row of its own, in a second transaction, before the answer goes out: a refused one left nothing, and a
+//! read is noted here for each route, also those not written yet. What cannot be noted as read is not shown.
 //!
-//! Only who has shown a credential of ours writes here. He may be refused for ever, so he gets a bounded number of rows in
-//! each minute; what goes beyond is counted, and told by his next row.
+//! Only who has shown a credential of ours writes here. He may be refused or read for ever, so he gets a bounded number of rows
+//! in each minute, for reads in each tenant; what goes beyond is counted, and told by his next row.
 
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -14,7 +15,7 @@ use axum::extract::{FromRequestParts as _, MatchedPath, RawPathParams, Request, 
 use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use lru::LruCache;
 use rowhouse::audit::{self, Event};
 use rowhouse::ids::{ProjectId, ResourceId, WorkspaceId};
@@ -23,9 +24,12 @@ use serde_json::{Value, json};
 
 use crate::app::RequestId;
 use crate::auth::{Asker as _, Caller, Operator};
-use crate::error::Code;
+use crate::error::{Code, Problem};
 
 const REFUSED: &str = "access.refuse";
+const READ: &str = "access.read";
+/// Numbers of the process: they are of no tenant, and a machine asks for them every few seconds.
+const OF_NOBODY: &str = "/metrics";
 /// What says that the caller may not; other refusals are of what he sent.
 const OF_THE_CALLER: [&str; 6] = [
     "not-permitted",
@@ -37,8 +41,8 @@ const OF_THE_CALLER: [&str; 6] = [
 ];
 const WINDOW: Duration = Duration::from_mins(1);
 const ROWS: u32 = 60;
-/// Of how many callers it is known how often they were refused; beyond that, whoever was not for longest is forgotten.
-const CALLERS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// Of how many it is known how many rows they got; beyond that, whoever got none for longest is forgotten.
+const WRITERS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// Who asks, once his credential was found to be one of ours; put into a request before it runs.
 #[derive(Clone, Default)]
@@ -50,7 +54,7 @@ struct Seen {
     strays: AtomicBool,
 }
 
-/// Whom a refusal is told of.
+/// Whom a row is told of.
 pub enum Known {
     /// Somebody inside a tenant.
     Caller(Caller),
@@ -75,9 +79,9 @@ impl Witness {
     }
 }
 
-/// How often each caller was refused lately.
+/// How many rows each writer got lately.
 #[derive(Clone)]
-pub struct Refusals(Arc<Mutex<LruCache<Vec<u8>, Lately>>>);
+pub struct Turns(Arc<Mutex<LruCache<Vec<u8>, Lately>>>);
 
 struct Lately {
     since: Instant,
@@ -85,17 +89,17 @@ struct Lately {
     untold: u32,
 }
 
-impl Default for Refusals {
+impl Default for Turns {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(LruCache::new(CALLERS))))
+        Self(Arc::new(Mutex::new(LruCache::new(WRITERS))))
     }
 }
 
-impl Refusals {
+impl Turns {
     /// Whether this one gets a row, and how many before it got none.
-    fn turn(&self, caller: Vec<u8>, now: Instant) -> Option<u32> {
-        let mut callers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lately = callers.get_or_insert_mut(caller, || Lately {
+    fn take(&self, writer: Vec<u8>, now: Instant) -> Option<u32> {
+        let mut writers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = writers.get_or_insert_mut(writer, || Lately {
             since: now,
             rows: 0,
             untold: 0,
@@ -113,31 +117,40 @@ impl Refusals {
     }
 }
 
-/// Runs the request, and notes a refusal of its caller before the answer goes out.
-pub async fn note(State(refusals): State<Refusals>, request: Request, next: Next) -> Response {
+/// Runs the request, and notes a refusal of its caller, or what an operator read.
+pub async fn note(State(turns): State<Turns>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let witness = Witness::default();
     parts.extensions.insert(witness.clone());
-    let tried = Tried::of(&mut parts, &witness).await;
+    let asked = Asked::of(&mut parts, &witness).await;
     let response = next.run(Request::from_parts(parts, body)).await;
 
-    let (Some(Code(code)), Some(known)) = (response.extensions().get(), witness.0.known.get())
-    else {
+    let Some(known) = witness.0.known.get() else {
         return response;
     };
-    if !tried.strays() && !OF_THE_CALLER.contains(code) {
+    let code = response.extensions().get().map(|Code(code)| *code);
+    let (action, detail) = match code {
+        Some(code) if asked.strays() || OF_THE_CALLER.contains(&code) => {
+            (REFUSED, json!({ "code": code }))
+        }
+        None if known.is_operator() && asked.reads() => (READ, json!({})),
+        _ => return response,
+    };
+    let Some(untold) = turns.take(asked.writer(known, action), Instant::now()) else {
         return response;
+    };
+    match known.write(&asked, action, detail, untold).await {
+        Ok(()) => response,
+        Err(error) if action == READ => Problem::from(error).into_response(),
+        Err(error) => {
+            tracing::warn!(%error, code, "a refusal was not noted in the trail");
+            response
+        }
     }
-    if let Some(untold) = refusals.turn(known.identity(), Instant::now())
-        && let Err(error) = known.write(&tried, code, untold).await
-    {
-        tracing::warn!(%error, code, "a refusal was not noted in the trail");
-    }
-    response
 }
 
-/// What somebody tries. Kept of each request, so it is taken apart only when it was refused.
-struct Tried {
+/// What somebody asks. Kept of each request, so it is taken apart only when it is noted.
+struct Asked {
     method: Method,
     /// As the table of routes has it: without ids, and without what else he may have put there.
     path: Option<MatchedPath>,
@@ -146,7 +159,7 @@ struct Tried {
     witness: Witness,
 }
 
-impl Tried {
+impl Asked {
     async fn of(parts: &mut Parts, witness: &Witness) -> Self {
         Self {
             method: parts.method.clone(),
@@ -161,6 +174,23 @@ impl Tried {
         self.witness.0.strays.load(Ordering::Relaxed)
     }
 
+    /// Whether it is a question, of what is somebody's.
+    fn reads(&self) -> bool {
+        self.method.is_safe() && self.path() != Some(OF_NOBODY)
+    }
+
+    /// As the table of routes has it.
+    fn path(&self) -> Option<&str> {
+        self.path.as_ref().map(MatchedPath::as_str)
+    }
+
+    /// Whose rows are counted together. Reads in one tenant use up nothing of what another is told.
+    fn writer(&self, known: &Known, action: &str) -> Vec<u8> {
+        let tenant = self.named("tenant").filter(|_| action == READ);
+        let tenant = tenant.unwrap_or_default().as_bytes();
+        [action.as_bytes(), &known.identity(), tenant].concat()
+    }
+
     fn named(&self, name: &str) -> Option<&str> {
         let mut all = self.named.iter().flatten();
         all.find(|(of, _)| *of == name).map(|(_, value)| value)
@@ -170,10 +200,10 @@ impl Tried {
         self.named(name)?.parse().ok()
     }
 
-    fn event(&self, mut detail: Value) -> Event {
+    fn event(&self, action: &'static str, mut detail: Value) -> Event {
         detail["method"] = self.method.as_str().into();
-        detail["path"] = self.path.as_ref().map(MatchedPath::as_str).into();
-        let event = Event::new(REFUSED, None).with_detail(detail);
+        detail["path"] = self.path().into();
+        let event = Event::new(action, None).with_detail(detail);
         // What he names in another tenant's place is not this tenant's, and stands nowhere in its trail.
         if self.strays() {
             return event;
@@ -198,14 +228,24 @@ impl Known {
         }
     }
 
-    async fn write(&self, tried: &Tried, code: &str, untold: u32) -> rowhouse::Result<()> {
-        let mut detail = json!({ "code": code });
+    fn is_operator(&self) -> bool {
+        matches!(self, Self::Operator(_))
+    }
+
+    async fn write(
+        &self,
+        asked: &Asked,
+        action: &'static str,
+        mut detail: Value,
+        untold: u32,
+    ) -> rowhouse::Result<()> {
         if untold > 0 {
             detail["untold"] = untold.into();
         }
         match self {
             Self::Caller(caller) => {
-                let written = write(caller.begin().await?, tried.event(detail.clone())).await;
+                let written =
+                    write(caller.begin().await?, asked.event(action, detail.clone())).await;
                 let Err(Error::NotAMember | Error::TenantNotActive | Error::TicketExpired) =
                     written
                 else {
@@ -214,20 +254,24 @@ impl Known {
                 // That somebody tries with what is not good any more is for the tenant to know, and not for him to write.
                 detail["caller"] = json!(caller.principal());
                 let service =
-                    rowhouse::Operator::local("service").with_request_id(&*tried.request.0);
+                    rowhouse::Operator::local("service").with_request_id(&*asked.request.0);
                 let tx = caller.house().begin_platform_as(service).await?;
-                write(tx.inside(caller.tenant()).await?, tried.event(detail)).await
+                write(
+                    tx.inside(caller.tenant()).await?,
+                    asked.event(action, detail),
+                )
+                .await
             }
             Self::Operator(operator) => {
                 let mut tx = operator.begin().await?;
-                let tenant = match tried.named("tenant") {
+                let tenant = match asked.named("tenant") {
                     Some(tenant) => tenants::find(&mut tx, tenant).await.ok(),
                     None => None,
                 };
                 if let Some(tenant) = tenant {
-                    return write(tx.inside(tenant.id).await?, tried.event(detail)).await;
+                    return write(tx.inside(tenant.id).await?, asked.event(action, detail)).await;
                 }
-                audit::act(&mut tx, REFUSED, None, tried.event(detail).detail()).await?;
+                audit::act(&mut tx, action, None, asked.event(action, detail).detail()).await?;
                 tx.commit().await
             }
         }
@@ -244,18 +288,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_refused_without_end_gets_so_many_rows_a_minute_and_the_rest_is_counted() {
-        let refusals = Refusals::default();
-        let (caller, began) = (vec![1], Instant::now());
+    fn who_writes_without_end_gets_so_many_rows_a_minute_and_the_rest_is_counted() {
+        let turns = Turns::default();
+        let (writer, began) = (vec![1], Instant::now());
         for _ in 0..ROWS {
-            assert_eq!(refusals.turn(caller.clone(), began), Some(0));
+            assert_eq!(turns.take(writer.clone(), began), Some(0));
         }
         for _ in 0..3 {
-            assert_eq!(refusals.turn(caller.clone(), began), None);
+            assert_eq!(turns.take(writer.clone(), began), None);
         }
-        assert_eq!(refusals.turn(vec![2], began), Some(0));
+        assert_eq!(turns.take(vec![2], began), Some(0));
         let later = began + WINDOW;
-        assert_eq!(refusals.turn(caller.clone(), later), Some(3));
-        assert_eq!(refusals.turn(caller, later), Some(0));
+        assert_eq!(turns.take(writer.clone(), later), Some(3));
+        assert_eq!(turns.take(writer, later), Some(0));
     }
 }
