@@ -230,11 +230,10 @@ pub async fn step(tx: &mut TenantTx) -> Result<Run> {
     if row.next().is_none() {
         row.status = Status::Done;
     }
-    match row.status {
-        Status::Running => {
-            jobs::postpone(tx, JobKind::Provision, tenant.uuid(), row.wait()).await?
-        }
-        Status::Done | Status::Failed => jobs::done(tx, JobKind::Provision, tenant.uuid()).await?,
+    if row.status == Status::Running {
+        jobs::postpone(tx, JobKind::Provision, tenant.uuid(), row.wait()).await?;
+    } else {
+        jobs::done(tx, JobKind::Provision, tenant.uuid()).await?;
     }
     tx.execute(
         "update rowhouse.provisioning_runs
