@@ -612,9 +612,6 @@ END
   INDEX resources_by_update btree (tenant_id, updated_at DESC, id DESC)
   INDEX resources_by_visibility btree (tenant_id, visibility, audience, updated_at DESC NULLS LAST, id DESC NULLS LAST)
   INDEX resources_by_workspace btree (tenant_id, workspace_id, audience, updated_at DESC NULLS LAST, id DESC NULLS LAST)
-  STATISTICS audience n_distinct=100
-  STATISTICS owner_id n_distinct=100
-  STATISTICS resources_say_their_tenant of tenant_id, workspace_id, owner_id, audience
   policy making permissive for insert to rowhouse_app
       check ((rowhouse.may_use_workspace(workspace_id) AND ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[]))) AND ((team_id IS NULL) OR (team_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
   policy project_floor restrictive for all to rowhouse_enforced
@@ -1263,7 +1260,7 @@ begin
   perform rowhouse.enter(ticket);
   perform from rowhouse_private.liveness l
   where l.tenant_id = rowhouse.bound_tenant() and l.principal_id = rowhouse.current_principal()
-    and l.credential_id = split_part(current_setting('app.context', true), ';', 7)::uuid
+    and l.credential_id = rowhouse_private.current_credential()
     and l.state = 'active' and l.expires_at > clock_timestamp()
   for share;
   if not found then
@@ -1546,6 +1543,14 @@ end
 function rowhouse.rotate_seal() returns void  -- sql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator
 (body: see migrations)
 
+function rowhouse.rows_in_order() returns boolean  -- plpgsql, immutable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+begin
+  if current_setting('enable_bitmapscan') <> 'off' then
+    perform set_config('enable_bitmapscan', 'off', true);
+  end if;
+  return true;
+end
+
 function rowhouse.seal_audit(most integer) returns integer  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_platform
 declare
   tenant constant uuid := rowhouse.writable_tenant();
@@ -1722,6 +1727,9 @@ begin
   from unnest('{app.tenant_id,app.user_id,app.context,app.seal}'::text[]) setting;
 end
 
+function rowhouse_private.current_credential() returns uuid  -- sql, stable, parallel safe; owner rowhouse_definer; execute: nobody else
+(body: see migrations)
+
 function rowhouse_private.deployment_changed() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 declare
   moves constant text[] :=
@@ -1833,7 +1841,7 @@ begin
   end if;
   perform from rowhouse_private.liveness l
   where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
-    and l.credential_id = coalesce(nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid, l.credential_id)
+    and l.credential_id = coalesce(rowhouse_private.current_credential(), l.credential_id)
     and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
     and l.role = rowhouse.caller_role()
     and rowhouse.caller_principals() <@ l.principals
@@ -1902,7 +1910,7 @@ begin
   select l.role into caller from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = rowhouse.current_principal()
     -- by the session or key that he came with: one that was ended since leaves nothing behind either
-    and l.credential_id = coalesce(nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid, l.credential_id)
+    and l.credential_id = coalesce(rowhouse_private.current_credential(), l.credential_id)
     and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
     and (l.role = any ('{owner,admin,system}') or l.access = 'w' and in_project = any (l.administers))
   for share;

@@ -277,6 +277,13 @@ create function rowhouse.caller_role() returns text
 language sql stable parallel safe
 return case when rowhouse.current_tenant() is not null then split_part(current_setting('app.context', true), ';', 2) end;
 
+-- The session or key by which the caller came in; none of a principal that came as itself.
+create function rowhouse_private.current_credential() returns uuid
+language sql stable parallel safe
+return case
+  when rowhouse.current_tenant() is not null then nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid
+end;
+
 -- The default of every tenant_id. Deliberately unverified: WITH CHECK verifies once a statement, a default is
 -- evaluated once a row.
 create function rowhouse.default_tenant() returns uuid

@@ -216,7 +216,7 @@ begin
   select l.role into caller from rowhouse_private.liveness l
   where l.tenant_id = in_tenant and l.principal_id = rowhouse.current_principal()
     -- by the session or key that he came with: one that was ended since leaves nothing behind either
-    and l.credential_id = coalesce(nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid, l.credential_id)
+    and l.credential_id = coalesce(rowhouse_private.current_credential(), l.credential_id)
     and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
     and (l.role = any ('{owner,admin,system}') or l.access = 'w' and in_project = any (l.administers))
   for share;

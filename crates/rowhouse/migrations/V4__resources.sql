@@ -48,11 +48,6 @@ create index resources_by_type on rowhouse.resources
   (tenant_id, type, audience, updated_at desc nulls last, id desc nulls last);
 create index resources_by_visibility on rowhouse.resources
   (tenant_id, visibility, audience, updated_at desc nulls last, id desc nulls last);
--- And a page is planned for those who have many: an audience is anything from one row to all of them, and says which tenant.
--- Planned for the average, all rows of the largest would be read and sorted.
-alter table rowhouse.resources alter audience set (n_distinct = 100), alter owner_id set (n_distinct = 100);
-create statistics rowhouse.resources_say_their_tenant (dependencies)
-on tenant_id, audience, owner_id, workspace_id from rowhouse.resources;
 
 create table rowhouse.resource_acl (
   tenant_id uuid not null default rowhouse.default_tenant() constraint resource_acl_tenant references rowhouse.tenants (id),
@@ -68,6 +63,22 @@ create table rowhouse.resource_acl (
 create index resource_acl_by_principal on rowhouse.resource_acl (tenant_id, principal_id, resource_id);
 
 set local role rowhouse_definer;
+
+-- Stands in a list as floor_first() does in a floor: it runs while the plan is made, and is gone from it. An audience is one row
+-- or a million, and behind the wall sorting costs nothing: planned for the average, all rows of the largest would be read by a
+-- bitmap and sorted for the first page. Without bitmaps, it is read in the order of its index, and ends with its last row.
+create function rowhouse.rows_in_order() returns boolean
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_setting('enable_bitmapscan') <> 'off' then
+    perform set_config('enable_bitmapscan', 'off', true);
+  end if;
+  return true;
+end
+$$;
+grant execute on function rowhouse.rows_in_order to rowhouse_app;
 
 -- May the caller say who else may: is it the owner's, or administered, or by its ACL. Asks as the caller, whom the policies
 -- of `resources` bind; it stands in a function since a policy that leads back to its own table is refused.

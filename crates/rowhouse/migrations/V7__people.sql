@@ -241,7 +241,7 @@ begin
   end if;
   perform from rowhouse_private.liveness l
   where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
-    and l.credential_id = coalesce(nullif(split_part(current_setting('app.context', true), ';', 7), '')::uuid, l.credential_id)
+    and l.credential_id = coalesce(rowhouse_private.current_credential(), l.credential_id)
     and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
     and l.role = rowhouse.caller_role()
     and rowhouse.caller_principals() <@ l.principals
@@ -379,7 +379,7 @@ begin
   perform rowhouse.enter(ticket);
   perform from rowhouse_private.liveness l
   where l.tenant_id = rowhouse.bound_tenant() and l.principal_id = rowhouse.current_principal()
-    and l.credential_id = split_part(current_setting('app.context', true), ';', 7)::uuid
+    and l.credential_id = rowhouse_private.current_credential()
     and l.state = 'active' and l.expires_at > clock_timestamp()
   for share;
   if not found then

@@ -64,11 +64,11 @@ fn a_foreign_database_is_audited_as_printed() {
     .join(&format!("\necho '{}'\n", BETWEEN.trim_end()));
     let output = type_in(&House::up(), &script);
     let printed: Vec<&str> = output.split(BETWEEN).collect();
-    let [built, asked, attacked, known, mended, asked_again] = printed[..] else {
+    let [setup, asked, attacked, known, mended, asked_again] = printed[..] else {
         panic!("{output}");
     };
 
-    assert_eq!((built, mended), ("", ""), "{output}");
+    assert_eq!((setup, mended), ("", ""), "{output}");
     let of_the_server = u32::from(asked.contains("[server-minor]"));
     let mut rest = asked;
     for line in said

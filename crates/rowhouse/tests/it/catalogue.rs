@@ -768,7 +768,8 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
     assert_eq!(
         immutable,
         set(&[
-            "rowhouse.floor_first()", // so that it runs while a plan is made
+            "rowhouse.floor_first()", // so that they run while a plan is made
+            "rowhouse.rows_in_order()",
             "rowhouse_private.tenant_state(text,text,timestamp with time zone)",
         ]),
         "HOLE: IMMUTABLE"

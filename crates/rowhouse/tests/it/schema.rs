@@ -150,15 +150,7 @@ async fn describe(client: &Client) -> String {
     );
     for relation in texts(client, RELATIONS).await {
         writeln!(page, "\n{}", relation[1]).unwrap();
-        for section in [
-            COLUMNS,
-            CONSTRAINTS,
-            INDEXES,
-            STATISTICS,
-            POLICIES,
-            TRIGGERS,
-            GRANTS,
-        ] {
+        for section in [COLUMNS, CONSTRAINTS, INDEXES, POLICIES, TRIGGERS, GRANTS] {
             for line in texts(
                 client,
                 &section.replace("$1", &format!("'{}'::regclass", relation[0])),
@@ -209,16 +201,6 @@ const INDEXES: &str = "
     select regexp_replace(pg_get_indexdef(indexrelid), '^CREATE (UNIQUE )?INDEX (.*) ON \\S+ USING', '\\1INDEX \\2')
     from pg_index
     where indrelid = $1 and not exists (select from pg_constraint where conindid = indexrelid and contype in ('p', 'u'))
-    order by 1";
-const STATISTICS: &str = "
-    select format('STATISTICS %s of %s', stxname, array_to_string(array(
-      select attname from pg_attribute where attrelid = stxrelid and attnum = any (stxkeys) order by attnum), ', '))
-    from pg_statistic_ext
-    where stxrelid = $1
-    union all
-    select format('STATISTICS %s %s', attname, array_to_string(attoptions, ', '))
-    from pg_attribute
-    where attrelid = $1 and attoptions is not null
     order by 1";
 const POLICIES: &str = "
     select format('policy %s %s for %s to %s%s%s', policyname, lower(permissive), lower(cmd), array_to_string(roles, ', '),
