@@ -11,7 +11,7 @@ use rowhouse::ids::{KeyId, PrincipalId, ResourceId, UserId};
 use rowhouse::invitations::{self, NewInvitation};
 use rowhouse::members::{self, Changes, Role};
 use rowhouse::projects::{self, ProjectRole};
-use rowhouse::resources::{self, AclAccess};
+use rowhouse::resources::{self, AclAccess, Filter};
 use rowhouse::tenants::{self, Status};
 use rowhouse::{Context, Error, TenantTx, teams, users};
 use uuid::Uuid;
@@ -703,6 +703,23 @@ async fn in_fact(world: &World, context: &Context) -> Result<[BTreeSet<Uuid>; 3]
     Ok([read, written, shared])
 }
 
+/// What the library's list shows a caller, page by page.
+async fn listed(world: &World, context: &Context) -> Result<BTreeSet<Uuid>, Error> {
+    let mut tx = world.house.begin(context).await?;
+    let (mut all, mut filter) = (BTreeSet::new(), Filter::default());
+    loop {
+        let page = resources::list(&mut tx, &filter, 6).await?;
+        let Some(last) = page.last() else {
+            tx.rollback().await;
+            return Ok(all);
+        };
+        filter.after = Some((last.updated_at, last.id));
+        for shown in page {
+            assert!(all.insert(shown.id.uuid()), "shown twice: {shown:?}");
+        }
+    }
+}
+
 pub async fn what_everybody_may_is_what_the_model_says(world: &World) {
     let walked = walk(world, 7, STEPS).await;
     let missing: Vec<&&str> = [
@@ -756,6 +773,13 @@ async fn walk(world: &World, seed: u64, steps: usize) -> House {
                 Err(Error::NotAMember | Error::TenantNotActive) => Default::default(),
                 Err(error) => panic!("{error}"),
             };
+            if step % 8 == 0 {
+                let listed = listed(world, &context).await.unwrap_or_default();
+                assert_eq!(
+                    listed, facts[0],
+                    "HOLE: the list of {who} after {step} steps"
+                );
+            }
             for (least, fact) in (1..).zip(&facts) {
                 let model = house.model.holding(who, least);
                 looked_at += model.len();
