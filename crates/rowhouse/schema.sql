@@ -2008,6 +2008,10 @@ function rowhouse_private.new_key() returns bytea  -- sql, volatile; owner rowho
 
 function rowhouse_private.one_at_a_time(in_tenant uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 begin
+  -- A trigger works under the context that its statement leaves behind. Under that of another tenant, it would find nobody here.
+  if in_tenant <> rowhouse.current_tenant() then
+    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
+  end if;
   update rowhouse_private.liveness l
   set updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = in_tenant

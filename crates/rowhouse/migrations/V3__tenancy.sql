@@ -195,6 +195,10 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- A trigger works under the context that its statement leaves behind. Under that of another tenant, it would find nobody here.
+  if in_tenant <> rowhouse.current_tenant() then
+    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
+  end if;
   update rowhouse_private.liveness l
   set updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = in_tenant

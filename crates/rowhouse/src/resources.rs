@@ -315,7 +315,8 @@ pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<
 const NEWEST_FIRST: &str = "updated_at desc nulls last, id desc nulls last";
 
 /// The policy of `resources` is one condition with alternatives, which no index answers: who sees three among a million would
-/// wait for all of them. So each alternative is asked by its own index for the first page, and these are joined. `offset 0`
+/// wait for all of them. So each alternative is asked by its own index for the first page, and these are joined. Each page is of one
+/// audience, owner or principal, so that no row is in it twice: one that is would take the place of another. `offset 0`
 /// keeps the planner from reading the whole tenant where it takes the caller to have many entries.
 fn each_way_of_seeing(page: &str) -> String {
     // No index knows this operator: so none of all the tenant's rows of a type, say, is read for those of an owner.
@@ -333,13 +334,14 @@ fn each_way_of_seeing(page: &str) -> String {
            cross join lateral (
              select {COLUMNS} from rowhouse.resources where tenant_id = $1 and owner_id = mine.mine and {page_of_owner}) r
            union all
-           (select {COLUMNS}
-            from unnest((select rowhouse.caller_principals())::uuid[]) mine (mine)
-            cross join lateral (
-              select resource_id from rowhouse.resource_acl where tenant_id = $1 and principal_id = mine.mine offset 0) entry
-            cross join lateral (
-              select {COLUMNS} from rowhouse.resources where tenant_id = $1 and id = entry.resource_id offset 0) r
-            where {page})
+           select r.*
+           from unnest((select rowhouse.caller_principals())::uuid[]) mine (mine)
+           cross join lateral (
+             select {COLUMNS}
+             from (select resource_id from rowhouse.resource_acl where tenant_id = $1 and principal_id = mine.mine offset 0) entry
+             cross join lateral (
+               select {COLUMNS} from rowhouse.resources where tenant_id = $1 and id = entry.resource_id offset 0) shared
+             where {page}) r
            union all
            (select {COLUMNS}
             from rowhouse.resources

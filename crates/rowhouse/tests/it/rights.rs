@@ -21,6 +21,7 @@ use crate::world::World;
 
 checks![
     what_everybody_may_is_what_the_model_says,
+    what_is_shared_twice_is_listed_once,
     who_sees_it_is_for_its_administrators_to_say,
     nothing_is_put_where_the_caller_does_not_belong,
     a_project_is_a_floor_inside_the_tenant,
@@ -709,13 +710,14 @@ async fn listed(world: &World, context: &Context) -> Result<BTreeSet<Uuid>, Erro
     let (mut all, mut filter) = (BTreeSet::new(), Filter::default());
     loop {
         let page = resources::list(&mut tx, &filter, 6).await?;
-        let Some(last) = page.last() else {
-            tx.rollback().await;
-            return Ok(all);
-        };
-        filter.after = Some((last.updated_at, last.id));
+        filter.after = page.last().map(|last| (last.updated_at, last.id));
+        let is_last = page.len() < 6;
         for shown in page {
             assert!(all.insert(shown.id.uuid()), "shown twice: {shown:?}");
+        }
+        if is_last {
+            tx.rollback().await;
+            return Ok(all);
         }
     }
 }
@@ -800,6 +802,39 @@ async fn walk(world: &World, seed: u64, steps: usize) -> House {
         "the model allows next to nothing: {looked_at}"
     );
     house
+}
+
+/// By an entry for her and one for everybody inside: neither takes another's place on the page.
+pub async fn what_is_shared_twice_is_listed_once(world: &World) {
+    let (context, house) = ann(world).await;
+    let (ann, tenant) = (house.people[2].uuid(), house.model.tenant);
+    let shared = format!(
+        "insert into rowhouse.resources (tenant_id, id, type, title, workspace_id, visibility, owner_id, updated_at)
+         select '{tenant}', gen_random_uuid(), 'tag', 'shared', w.id, 'private', '{owner}', now() - n * interval '1 s'
+         from rowhouse.workspaces w, generate_series(1, 60) n
+         where w.tenant_id = '{tenant}' and w.kind = 'tenant';
+         insert into rowhouse.resource_acl (tenant_id, resource_id, principal_id, access)
+         select '{tenant}', r.id, p, 'read'
+         from rowhouse.resources r, unnest('{{{tenant},{ann}}}'::uuid[]) p
+         where r.title = 'shared'",
+        owner = world.alpha.owner.uuid(),
+    );
+    world
+        .superuser()
+        .await
+        .batch_execute(&shared)
+        .await
+        .unwrap();
+    let mut tx = world.house.begin(&context).await.unwrap();
+    let page = resources::list(&mut tx, &Filter::default(), 50)
+        .await
+        .unwrap();
+    tx.rollback().await;
+    assert_eq!(
+        page.len(),
+        50,
+        "HOLE: a page that is not full ends the list"
+    );
 }
 
 /// Ann, a member of the tenant, of one team, and of one project as its editor; a thing that is hers, and one of the owner's.

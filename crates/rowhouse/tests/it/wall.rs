@@ -5,13 +5,14 @@ use std::time::Duration;
 use rowhouse::ids::{KeyId, PrincipalId, UserId};
 use rowhouse::members::{self, Role};
 use rowhouse::tables::{self, Mode};
-use rowhouse::tenants::{self, Status};
+use rowhouse::tenants::{self, NewTenant, Status};
 use rowhouse::{Context, Rowhouse, Ticket, users};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::attacks::{
     MINE, MY_RESOURCE, allowed, checks, config_of, enter, is_refused, notes_through, refused, sees,
+    touches,
 };
 use crate::world::World;
 
@@ -58,6 +59,7 @@ checks![
     ids_of_the_registry_never_change,
     a_name_once_taken_is_its_takers,
     whose_an_address_is_only_the_platform_asks,
+    a_context_changed_under_a_trigger_locks_nobody_out,
     a_table_that_has_lost_a_floor_changes_its_mode_no_more_and_is_listed_so,
 ];
 
@@ -1307,12 +1309,9 @@ pub async fn the_platform_makes_no_key_for_a_tenant_with_an_owner(world: &World)
     .await;
     system.batch_execute("rollback").await.unwrap();
     let mut tx = world.house.begin_platform().await.unwrap();
-    let founded = tenants::create(
-        &mut tx,
-        tenants::NewTenant::organization("nobodys", "Nobody's"),
-    )
-    .await
-    .unwrap();
+    let founded = tenants::create(&mut tx, NewTenant::organization("nobodys", "Nobody's"))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     let mut tx = world.house.begin_system(founded.id).await.unwrap();
     tx.batch(&make(0xc5)).await.unwrap();
@@ -1556,4 +1555,44 @@ pub async fn a_table_that_has_lost_a_floor_changes_its_mode_no_more_and_is_liste
             tx.rollback().await.unwrap();
         }
     }
+}
+
+/// A member who administers a project, and has a tenant of his own to enter before the triggers of his statement run.
+pub async fn a_context_changed_under_a_trigger_locks_nobody_out(world: &World) {
+    let m = matrix(world).await;
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let own = NewTenant::organization("own", "Own").owned_by(m.member);
+    let own = tenants::create(&mut tx, own).await.unwrap().id;
+    tx.commit().await.unwrap();
+    let administers = format!(
+        "update rowhouse.user_project_roles set role = 'admin' where project_id = '{}' and user_id = '{}'",
+        m.apollo,
+        m.member.uuid()
+    );
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    tx.batch(&administers).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let app = world.app().await;
+    let member = Context::user(world.alpha.id, m.member);
+    let elsewhere = ticket(world, &Context::user(own, m.member), 60).await;
+    let bring = format!(
+        "insert into rowhouse.user_project_roles (project_id, user_id, role) values ('{}', '{}', 'viewer')
+         on conflict (tenant_id, project_id, user_id) do update set role = 'viewer'
+         returning 1",
+        m.apollo,
+        world.alpha.owner.uuid()
+    );
+    enter(&app, world, &member).await;
+    let changed = format!(
+        "with brought as ({bring}) select rowhouse.enter('{}') from brought",
+        elsewhere.reveal()
+    );
+    refused(&app, &changed, "RH002").await;
+    app.batch_execute("rollback").await.unwrap();
+    enter(&app, world, &member).await;
+    touches(&app, &bring, 1).await;
+    app.batch_execute("commit").await.unwrap();
+    let owner = world.house.query(&world.alpha.context(), WHO, &[]).await;
+    assert!(owner.is_ok(), "HOLE: {owner:?}");
 }

@@ -4,6 +4,11 @@ use super::Mutation;
 
 pub const LIVENESS: &[Mutation] = &[
     (
+        "triggers go on under another context",
+        "select pg_temp.edit('rowhouse_private.one_at_a_time', 'in_tenant <> rowhouse.current_tenant()', 'false')",
+        "a_context_changed_under_a_trigger_locks_nobody_out",
+    ),
+    (
         "a tenant's state is not carried over",
         "drop trigger tenant_changed on rowhouse.tenants",
         "a_suspended_tenant_is_refused_on_every_node",
