@@ -20,8 +20,8 @@ table rowhouse.api_keys  -- owner rowhouse_owner, row security, forced
   policy inside permissive for select to rowhouse_app
       using true
   policy managers permissive for all to rowhouse_app
-      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
-      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
+      check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -63,7 +63,7 @@ table rowhouse.audit_log  -- owner rowhouse_owner, row security, forced
   policy adding permissive for insert to rowhouse_app
       check true
   policy reading permissive for select to rowhouse_app
-      using ((( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin,tenant,job}'::text[])) OR (actor_id = ( SELECT rowhouse.current_principal() AS current_principal)) OR (((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[]))) AND ((resource_id IS NULL) OR rowhouse.may_see(resource_id))))
+      using (((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin,tenant,job}'::text[])))) OR ((tenant_id, actor_id) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, rowhouse.current_principal() AS current_principal)) OR (((project_id IS NULL) OR (rowhouse.pair(tenant_id, project_id) = ANY (( SELECT rowhouse.projects_inside() AS projects_inside)::text[]))) AND ((resource_id IS NULL) OR rowhouse.may_see(tenant_id, resource_id))))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -120,8 +120,8 @@ table rowhouse.deployments  -- owner rowhouse_owner, row security, forced
   INDEX deployments_by_age btree (tenant_id, created_at DESC, id DESC)
   UNIQUE INDEX deployments_place btree (tenant_id, resource_id, environment) WHERE (deleted_at IS NULL)
   policy by_resource permissive for all to rowhouse_app
-      using rowhouse.may_see(resource_id)
-      check rowhouse.may_see(resource_id)
+      using rowhouse.may_see(tenant_id, resource_id)
+      check rowhouse.may_see(tenant_id, resource_id)
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -158,8 +158,8 @@ table rowhouse.idempotency_keys  -- owner rowhouse_owner, row security, forced
       using true
       check true
   policy own_floor restrictive for all to public
-      using (principal_id = ( SELECT rowhouse.current_principal() AS current_principal))
-      check (principal_id = ( SELECT rowhouse.current_principal() AS current_principal))
+      using ((tenant_id, principal_id) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, rowhouse.current_principal() AS current_principal))
+      check ((tenant_id, principal_id) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, rowhouse.current_principal() AS current_principal))
   policy tenant_floor restrictive for all to public
       using (rowhouse.floor_first() AND ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, true)))
       check ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
@@ -199,8 +199,8 @@ table rowhouse.invitations  -- owner rowhouse_owner, row security, forced
   INDEX invitations_by_age btree (tenant_id, created_at DESC, id DESC)
   INDEX invitations_by_mail btree (tenant_id, mail_id)
   policy managers permissive for all to rowhouse_app
-      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
-      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
+      check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -363,8 +363,8 @@ table rowhouse.persona_mappings  -- owner rowhouse_owner, row security, forced
   policy inside permissive for select to rowhouse_app
       using true
   policy managers permissive for all to rowhouse_app
-      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
-      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
+      check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -409,8 +409,8 @@ table rowhouse.principals  -- owner rowhouse_owner, row security, forced
   policy inside permissive for select to rowhouse_app
       using true
   policy managers permissive for all to rowhouse_app
-      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
-      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
+      check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -459,10 +459,10 @@ table rowhouse.projects  -- owner rowhouse_owner, row security, forced
   constraint projects_pkey PRIMARY KEY (tenant_id, id)
   UNIQUE INDEX projects_name btree (tenant_id, name) WHERE (deleted_at IS NULL)
   policy inside permissive for select to rowhouse_app
-      using ((( SELECT rowhouse.caller_role() AS caller_role) <> 'key'::text) OR (id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])))
+      using (((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() <> 'key'::text))) OR (rowhouse.pair(tenant_id, id) = ANY (( SELECT rowhouse.projects_inside() AS projects_inside)::text[])))
   policy managers permissive for all to rowhouse_app
-      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
-      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
+      check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -550,16 +550,16 @@ table rowhouse.resource_acl  -- owner rowhouse_owner, row security, forced
   constraint resource_acl_pkey PRIMARY KEY (tenant_id, resource_id, principal_id)
   INDEX resource_acl_by_principal btree (tenant_id, principal_id, resource_id)
   policy adding permissive for insert to rowhouse_app
-      check rowhouse.may_share(resource_id)
+      check rowhouse.may_share(tenant_id, resource_id)
   policy changing permissive for update to rowhouse_app
-      using rowhouse.may_share(resource_id)
+      using rowhouse.may_share(tenant_id, resource_id)
   policy going permissive for all to rowhouse_definer
       using true
       check false
   policy reading permissive for select to rowhouse_app
       using true
   policy removing permissive for delete to rowhouse_app
-      using rowhouse.may_share(resource_id)
+      using rowhouse.may_share(tenant_id, resource_id)
   policy shadow_open permissive for all to public
       using true
       check true
@@ -613,12 +613,12 @@ END
   INDEX resources_by_visibility btree (tenant_id, visibility, audience, updated_at DESC NULLS LAST, id DESC NULLS LAST)
   INDEX resources_by_workspace btree (tenant_id, workspace_id, audience, updated_at DESC NULLS LAST, id DESC NULLS LAST)
   policy making permissive for insert to rowhouse_app
-      check ((rowhouse.may_use_workspace(workspace_id) AND ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[]))) AND ((team_id IS NULL) OR (team_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
+      check ((rowhouse.may_use_workspace(tenant_id, workspace_id) AND ((project_id IS NULL) OR (rowhouse.pair(tenant_id, project_id) = ANY (( SELECT rowhouse.edits_inside() AS edits_inside)::text[]))) AND ((team_id IS NULL) OR (rowhouse.pair(tenant_id, team_id) = ANY (( SELECT rowhouse.principals_inside() AS principals_inside)::text[])))) OR ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = 'job'::text))))
   policy project_floor restrictive for all to rowhouse_enforced
-      using ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])))
-      check ((project_id IS NULL) OR (project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])))
+      using ((project_id IS NULL) OR (rowhouse.pair(tenant_id, project_id) = ANY (( SELECT rowhouse.projects_inside() AS projects_inside)::text[])))
+      check ((project_id IS NULL) OR (rowhouse.pair(tenant_id, project_id) = ANY (( SELECT rowhouse.projects_inside() AS projects_inside)::text[])))
   policy reading permissive for select to rowhouse_app
-      using ((audience = ANY (( SELECT rowhouse.caller_audiences() AS caller_audiences)::uuid[])) OR (owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (EXISTS ( SELECT FROM rowhouse.resource_acl a WHERE ((a.resource_id = resources.id) AND (a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[]))))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
+      using ((rowhouse.pair(tenant_id, audience) = ANY (( SELECT rowhouse.audiences_inside() AS audiences_inside)::text[])) OR (rowhouse.pair(tenant_id, owner_id) = ANY (( SELECT rowhouse.principals_inside() AS principals_inside)::text[])) OR (EXISTS ( SELECT FROM rowhouse.resource_acl a WHERE ((a.tenant_id = resources.tenant_id) AND (a.resource_id = resources.id) AND (a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) AND (rowhouse.pair(a.tenant_id, a.principal_id) = ANY (( SELECT rowhouse.principals_inside() AS principals_inside)::text[]))))) OR ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = 'job'::text))))
   policy shadow_open permissive for all to public
       using true
       check true
@@ -630,7 +630,7 @@ END
   policy tenant_floor_update restrictive for update to rowhouse_enforced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy writing permissive for update to rowhouse_app
-      using ((owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) OR (audience = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[])) OR (EXISTS ( SELECT FROM rowhouse.resource_acl a WHERE ((a.resource_id = resources.id) AND (a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) AND (a.access = ANY ('{write,admin}'::text[]))))) OR (( SELECT rowhouse.caller_role() AS caller_role) = 'job'::text))
+      using ((rowhouse.pair(tenant_id, owner_id) = ANY (( SELECT rowhouse.principals_inside() AS principals_inside)::text[])) OR (rowhouse.pair(tenant_id, audience) = ANY (( SELECT rowhouse.edits_inside() AS edits_inside)::text[])) OR (EXISTS ( SELECT FROM rowhouse.resource_acl a WHERE ((a.tenant_id = resources.tenant_id) AND (a.resource_id = resources.id) AND (a.principal_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])) AND (rowhouse.pair(a.tenant_id, a.principal_id) = ANY (( SELECT rowhouse.principals_inside() AS principals_inside)::text[])) AND (a.access = ANY ('{write,admin}'::text[]))))) OR ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = 'job'::text))))
       check true
   trigger deployments_moved -> rowhouse_private.resource_moved
   trigger deployments_stopped -> rowhouse_private.resource_deleted
@@ -665,10 +665,10 @@ table rowhouse.sessions  -- owner rowhouse_owner, row security, forced
   INDEX sessions_by_age btree (tenant_id, created_at DESC, id DESC)
   INDEX sessions_by_user btree (tenant_id, user_id, created_at DESC, id DESC)
   policy managers permissive for all to rowhouse_app
-      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
-      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
+      check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
   policy own permissive for select to rowhouse_app
-      using (user_id = ( SELECT rowhouse.current_user_id() AS current_user_id))
+      using ((tenant_id, user_id) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, rowhouse.current_user_id() AS current_user_id))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -698,8 +698,8 @@ table rowhouse.team_members  -- owner rowhouse_owner, row security, forced
   policy inside permissive for select to rowhouse_app
       using true
   policy managers permissive for all to rowhouse_app
-      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
-      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
+      check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -729,8 +729,8 @@ table rowhouse.teams  -- owner rowhouse_owner, row security, forced
   policy inside permissive for select to rowhouse_app
       using true
   policy managers permissive for all to rowhouse_app
-      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
-      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
+      check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -785,8 +785,8 @@ table rowhouse.tenant_members  -- owner rowhouse_owner, row security, forced
   policy inside permissive for select to rowhouse_app
       using true
   policy managers permissive for all to rowhouse_app
-      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
-      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
+      check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -848,13 +848,13 @@ table rowhouse.user_project_roles  -- owner rowhouse_owner, row security, forced
   constraint user_project_roles_pkey PRIMARY KEY (tenant_id, project_id, user_id)
   INDEX user_project_roles_by_user btree (tenant_id, user_id)
   policy inside permissive for select to rowhouse_app
-      using ((( SELECT rowhouse.caller_role() AS caller_role) <> 'key'::text) OR (project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])))
+      using (((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() <> 'key'::text))) OR (rowhouse.pair(tenant_id, project_id) = ANY (( SELECT rowhouse.projects_inside() AS projects_inside)::text[])))
   policy managers permissive for all to rowhouse_app
-      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
-      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
+      check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
   policy project_admins permissive for all to rowhouse_app
-      using (project_id = ANY (( SELECT rowhouse.caller_administers() AS caller_administers)::uuid[]))
-      check (project_id = ANY (( SELECT rowhouse.caller_administers() AS caller_administers)::uuid[]))
+      using (rowhouse.pair(tenant_id, project_id) = ANY (( SELECT rowhouse.administers_inside() AS administers_inside)::text[]))
+      check (rowhouse.pair(tenant_id, project_id) = ANY (( SELECT rowhouse.administers_inside() AS administers_inside)::text[]))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -909,8 +909,8 @@ table rowhouse.workspaces  -- owner rowhouse_owner, row security, forced
   policy inside permissive for select to rowhouse_app
       using true
   policy managers permissive for all to rowhouse_app
-      using (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
-      check (( SELECT rowhouse.caller_role() AS caller_role) = ANY ('{owner,admin}'::text[]))
+      using ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
+      check ((tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant, (rowhouse.caller_role() = ANY ('{owner,admin}'::text[]))))
   policy system permissive for all to rowhouse_definer, rowhouse_platform
       using true
       check true
@@ -1118,6 +1118,12 @@ begin
   perform rowhouse_private.close();
 end
 
+function rowhouse.administers_inside() returns text[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.audiences_inside() returns text[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
 function rowhouse.audit_chain(number bigint, before bytea, rows bytea) returns bytea  -- sql, stable, parallel safe; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
 (body: see migrations)
 
@@ -1159,6 +1165,9 @@ function rowhouse.current_user_id() returns uuid  -- sql, stable, parallel safe;
 (body: see migrations)
 
 function rowhouse.default_tenant() returns uuid  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.edits_inside() returns text[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
 (body: see migrations)
 
 function rowhouse.end_session(session uuid) returns boolean  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
@@ -1352,17 +1361,18 @@ begin
     and (l.kind <> 'email' or pg_has_role(session_user, 'rowhouse_platform', 'member'));
 end
 
-function rowhouse.may_see(resource uuid) returns boolean  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
-begin
-  return exists (
-    select from rowhouse.resources r where r.tenant_id = rowhouse.current_tenant() and r.id = resource);
-end
-
-function rowhouse.may_share(resource uuid) returns boolean  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+function rowhouse.may_see(tenant uuid, resource uuid) returns boolean  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
 begin
   return exists (
     select from rowhouse.resources r
-    where r.tenant_id = rowhouse.current_tenant() and r.id = resource
+    where r.tenant_id = tenant and r.tenant_id = rowhouse.current_tenant() and r.id = resource);
+end
+
+function rowhouse.may_share(tenant uuid, resource uuid) returns boolean  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+begin
+  return exists (
+    select from rowhouse.resources r
+    where r.tenant_id = tenant and r.tenant_id = rowhouse.current_tenant() and r.id = resource
       and (r.owner_id = any (rowhouse.caller_principals())
         or r.audience = any (rowhouse.caller_administers())
         or rowhouse.caller_role() = 'job'
@@ -1372,11 +1382,11 @@ begin
             and a.principal_id = any (rowhouse.caller_principals()))));
 end
 
-function rowhouse.may_use_workspace(workspace uuid) returns boolean  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
+function rowhouse.may_use_workspace(tenant uuid, workspace uuid) returns boolean  -- plpgsql, stable, parallel safe, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app
 begin
   return exists (
     select from rowhouse.workspaces w
-    where w.tenant_id = rowhouse.current_tenant() and w.id = workspace and w.deleted_at is null
+    where w.tenant_id = tenant and w.tenant_id = rowhouse.current_tenant() and w.id = workspace and w.deleted_at is null
       and (w.kind = 'tenant'
         or w.owner_id = any (rowhouse.caller_principals())
         or w.team_id = any (rowhouse.caller_principals())
@@ -1454,6 +1464,12 @@ begin
     where k.tenant_id = rowhouse.bound_tenant() and k.id = rowhouse.current_principal());
 end
 
+function rowhouse.pair(tenant uuid, id uuid) returns text  -- sql, immutable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.pairs(tenant text, ids text) returns text[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
 function rowhouse.people() returns TABLE(user_id uuid, email text, name text)  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
 begin
   return query
@@ -1462,9 +1478,16 @@ begin
   where m.tenant_id = rowhouse.bound_tenant();
 end
 
+function rowhouse.principals_inside() returns text[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
+function rowhouse.projects_inside() returns text[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
 function rowhouse.raise_wall(relation regclass, class text, mode text, project_column text) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator, rowhouse_owner
 declare
-  managers constant text := '(select rowhouse.caller_role()) = any (''{owner,admin}''::text[])';
+  managers constant text := 
+    '(tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() = any (''{owner,admin}''::text[]))';
   -- floor_first() has every floor asked before any condition of the caller's is tried on a row. The second column makes
   -- the question one that needs no row: it is asked, and raises without a context, also where no row is found.
   reads constant text := '(tenant_id, true) = (select rowhouse.bound_tenant(), true)';
@@ -1491,7 +1514,9 @@ begin
     execute format('create policy tenant_floor_delete on %s as restrictive for delete to public using (%s)', relation, writes);
   end if;
   if project_column is not null then
-    in_projects := format('%I = any ((select rowhouse.current_projects())::uuid[])', project_column);
+    -- Twice: the first is an index condition.
+    in_projects := format('%1$I = any ((select rowhouse.current_projects())::uuid[])
+      and rowhouse.pair(tenant_id, %1$I) = any ((select rowhouse.projects_inside())::text[])', project_column);
     execute format('create policy project_floor on %s as restrictive for all to public using (%s) with check (%2$s)',
       relation, in_projects);
   end if;
@@ -2215,6 +2240,9 @@ end
 
 function rowhouse_private.resource_moved() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
+  if new.tenant_id is distinct from rowhouse.current_tenant() then
+    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
+  end if;
   update rowhouse.deployments d
   set project_id = new.project_id
   where d.tenant_id = new.tenant_id and d.resource_id = new.id;
@@ -2227,14 +2255,17 @@ begin
     or not exists (
     select from rowhouse.managed_tables m
     where m.schema_name = 'rowhouse' and m.table_name = 'resources' and m.mode = 'enforce')
-    or rowhouse.caller_role() = 'job'
   then
     return new;
+  elsif old.tenant_id is distinct from rowhouse.current_tenant() then
+    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
+  elsif rowhouse.caller_role() = 'job' then
+    return new;
   end if;
-  if not rowhouse.may_share(old.id) then
+  if not rowhouse.may_share(old.tenant_id, old.id) then
     raise exception 'who sees the resource is for those to say who administer it' using errcode = '42501',
       schema = 'rowhouse', table = 'resources', constraint = 'resources_shared_by_its_administrators';
-  elsif new.workspace_id <> old.workspace_id and not rowhouse.may_use_workspace(new.workspace_id) then
+  elsif new.workspace_id <> old.workspace_id and not rowhouse.may_use_workspace(new.tenant_id, new.workspace_id) then
     raise exception 'the caller puts nothing into this workspace' using errcode = '42501',
       schema = 'rowhouse', table = 'resources', constraint = 'resources_workspace_usable';
   elsif new.project_id is distinct from old.project_id

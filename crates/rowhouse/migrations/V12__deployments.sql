@@ -47,13 +47,14 @@ create index persona_mappings_by_persona on rowhouse.persona_mappings (tenant_id
 set local role rowhouse_definer;
 
 -- Does the caller see this resource? Asked as the caller, whom the policies of `resources` bind.
-create function rowhouse.may_see(resource uuid) returns boolean
+create function rowhouse.may_see(tenant uuid, resource uuid) returns boolean
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   return exists (
-    select from rowhouse.resources r where r.tenant_id = rowhouse.current_tenant() and r.id = resource);
+    select from rowhouse.resources r
+    where r.tenant_id = tenant and r.tenant_id = rowhouse.current_tenant() and r.id = resource);
 end
 $$;
 
@@ -135,6 +136,9 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  if new.tenant_id is distinct from rowhouse.current_tenant() then
+    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
+  end if;
   update rowhouse.deployments d
   set project_id = new.project_id
   where d.tenant_id = new.tenant_id and d.resource_id = new.id;
@@ -194,17 +198,17 @@ select rowhouse.raise_wall('rowhouse.persona_mappings', 'admin', 'enforce');
 drop policy inside on rowhouse.deployments;
 drop policy managers on rowhouse.deployments;
 create policy by_resource on rowhouse.deployments for all to rowhouse_app
-using (rowhouse.may_see(resource_id)) with check (rowhouse.may_see(resource_id)); -- and for changes the trigger
+using (rowhouse.may_see(tenant_id, resource_id)) with check (rowhouse.may_see(tenant_id, resource_id)); -- and for changes the trigger
 
 -- A row of the trail tells of a project and of a resource: who does not see these, does not see the row, unless the deed is
 -- his own. So whose rights end where a project's do reads of what he did, and not of the rest. Cheap terms first.
 drop policy inside on rowhouse.audit_log;
 create policy reading on rowhouse.audit_log for select to rowhouse_app
 using (
-  (select rowhouse.caller_role()) = any ('{owner,admin,tenant,job}'::text[])
-  or actor_id = (select rowhouse.current_principal())
-  or (project_id is null or project_id = any ((select rowhouse.current_projects())::uuid[]))
-    and (resource_id is null or rowhouse.may_see(resource_id)));
+  (tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() = any ('{owner,admin,tenant,job}'::text[]))
+  or (tenant_id, actor_id) = (select rowhouse.bound_tenant(), rowhouse.current_principal())
+  or (project_id is null or rowhouse.pair(tenant_id, project_id) = any ((select rowhouse.projects_inside())::text[]))
+    and (resource_id is null or rowhouse.may_see(tenant_id, resource_id)));
 create policy adding on rowhouse.audit_log for insert to rowhouse_app with check (true);
 
 create trigger deployment_changed before insert or update on rowhouse.deployments

@@ -267,6 +267,50 @@ return case
   else split_part(current_setting('app.context', true), ';', 6)::uuid[]
 end;
 
+-- A row's tenant and an id of the row, as one. The lists below hold the caller's ids in the same form, each with the tenant of
+-- the context that it was read from. Policies compare these (ADR 013): they ask for each list when the first row needs it, and in
+-- between a statement may have entered again.
+create function rowhouse.pair(tenant uuid, id uuid) returns text
+language sql immutable parallel safe
+return tenant::text || id::text;
+
+create function rowhouse.pairs(tenant text, ids text) returns text[]
+language sql stable parallel safe
+return ('{' || tenant || replace(btrim(ids, '{}'), ',', ',' || tenant) || '}')::text[];
+
+create function rowhouse.principals_inside() returns text[]
+language sql stable parallel safe
+return case when rowhouse.current_tenant() is null then '{}'::text[] else rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 4)) end;
+
+create function rowhouse.projects_inside() returns text[]
+language sql stable parallel safe
+return case when rowhouse.current_tenant() is null then '{}'::text[] else rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 3)) end;
+
+create function rowhouse.audiences_inside() returns text[]
+language sql stable parallel safe
+return case when rowhouse.current_tenant() is null then '{}'::text[] else rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 4))
+  || rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 3)) end;
+
+create function rowhouse.edits_inside() returns text[]
+language sql stable parallel safe
+return case
+  when rowhouse.current_tenant() is null then '{}'::text[]
+  when split_part(current_setting('app.context', true), ';', 2) = any ('{owner,admin,key}'::text[])
+    then rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 4))
+      || rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 3))
+  else rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 5))
+end;
+
+create function rowhouse.administers_inside() returns text[]
+language sql stable parallel safe
+return case
+  when rowhouse.current_tenant() is null then '{}'::text[]
+  when split_part(current_setting('app.context', true), ';', 2) = any ('{owner,admin}'::text[])
+    then rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 4))
+      || rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 3))
+  else rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 6))
+end;
+
 -- The caller itself, first among its principals: the actor of audit rows.
 create function rowhouse.current_principal() returns uuid
 language sql stable parallel safe
@@ -478,7 +522,9 @@ $$;
 grant execute on function
   rowhouse.enter, rowhouse.bound_tenant, rowhouse.floor_first, rowhouse.writable_tenant, rowhouse.current_tenant, rowhouse.current_user_id,
   rowhouse.current_projects, rowhouse.caller_principals, rowhouse.current_principal, rowhouse.caller_role,
-  rowhouse.caller_audiences, rowhouse.caller_edits, rowhouse.caller_administers,
+  rowhouse.caller_audiences, rowhouse.caller_edits, rowhouse.caller_administers, rowhouse.pair, rowhouse.pairs,
+  rowhouse.audiences_inside, rowhouse.principals_inside, rowhouse.projects_inside, rowhouse.edits_inside,
+  rowhouse.administers_inside,
   rowhouse.default_tenant, rowhouse.residue
 to public; -- whoever a policy is asked of must be able to call it; without a ticket they say nothing
 grant execute on function rowhouse.rotate_seal to rowhouse_migrator;

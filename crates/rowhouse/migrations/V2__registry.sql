@@ -215,7 +215,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  managers constant text := '(select rowhouse.caller_role()) = any (''{owner,admin}''::text[])';
+  managers constant text := 
+    '(tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() = any (''{owner,admin}''::text[]))';
   -- floor_first() has every floor asked before any condition of the caller's is tried on a row. The second column makes
   -- the question one that needs no row: it is asked, and raises without a context, also where no row is found.
   reads constant text := '(tenant_id, true) = (select rowhouse.bound_tenant(), true)';
@@ -242,7 +243,9 @@ begin
     execute format('create policy tenant_floor_delete on %s as restrictive for delete to public using (%s)', relation, writes);
   end if;
   if project_column is not null then
-    in_projects := format('%I = any ((select rowhouse.current_projects())::uuid[])', project_column);
+    -- Twice: the first is an index condition.
+    in_projects := format('%1$I = any ((select rowhouse.current_projects())::uuid[])
+      and rowhouse.pair(tenant_id, %1$I) = any ((select rowhouse.projects_inside())::text[])', project_column);
     execute format('create policy project_floor on %s as restrictive for all to public using (%s) with check (%2$s)',
       relation, in_projects);
   end if;

@@ -149,14 +149,16 @@ $$;
 
 -- Who is in a project is also for those to say who administer it.
 create policy project_admins on rowhouse.user_project_roles for all to rowhouse_app
-using (project_id = any ((select rowhouse.caller_administers())::uuid[]))
-with check (project_id = any ((select rowhouse.caller_administers())::uuid[]));
+using (rowhouse.pair(tenant_id, project_id) = any ((select rowhouse.administers_inside())::text[]))
+with check (rowhouse.pair(tenant_id, project_id) = any ((select rowhouse.administers_inside())::text[]));
 
 -- People see which projects there are, and who is in them. A key sees those that it was made for.
 alter policy inside on rowhouse.projects
-using ((select rowhouse.caller_role()) <> 'key' or id = any ((select rowhouse.current_projects())::uuid[]));
+using ((tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() <> 'key') or rowhouse.pair(tenant_id, id) = any ((select rowhouse.projects_inside())::text[]));
 alter policy inside on rowhouse.user_project_roles
-using ((select rowhouse.caller_role()) <> 'key' or project_id = any ((select rowhouse.current_projects())::uuid[]));
+using (
+  (tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() <> 'key')
+  or rowhouse.pair(tenant_id, project_id) = any ((select rowhouse.projects_inside())::text[]));
 
 -- UPDATE is granted by column: tenant_id and the other keys of a row never change.
 grant select on rowhouse.principals, rowhouse.tenant_members, rowhouse.teams, rowhouse.team_members, rowhouse.workspaces,

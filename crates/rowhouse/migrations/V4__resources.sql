@@ -82,14 +82,14 @@ grant execute on function rowhouse.rows_in_order to rowhouse_app;
 
 -- May the caller say who else may: is it the owner's, or administered, or by its ACL. Asks as the caller, whom the policies
 -- of `resources` bind; it stands in a function since a policy that leads back to its own table is refused.
-create function rowhouse.may_share(resource uuid) returns boolean
+create function rowhouse.may_share(tenant uuid, resource uuid) returns boolean
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   return exists (
     select from rowhouse.resources r
-    where r.tenant_id = rowhouse.current_tenant() and r.id = resource
+    where r.tenant_id = tenant and r.tenant_id = rowhouse.current_tenant() and r.id = resource
       and (r.owner_id = any (rowhouse.caller_principals())
         or r.audience = any (rowhouse.caller_administers())
         or rowhouse.caller_role() = 'job'
@@ -102,14 +102,14 @@ $$;
 
 -- May the caller put something into this workspace: is it the whole tenant's, its own, or a team's of its. Managers use
 -- every team's, and the keys of a personal tenant the workspace of its person.
-create function rowhouse.may_use_workspace(workspace uuid) returns boolean
+create function rowhouse.may_use_workspace(tenant uuid, workspace uuid) returns boolean
 language plpgsql stable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   return exists (
     select from rowhouse.workspaces w
-    where w.tenant_id = rowhouse.current_tenant() and w.id = workspace and w.deleted_at is null
+    where w.tenant_id = tenant and w.tenant_id = rowhouse.current_tenant() and w.id = workspace and w.deleted_at is null
       and (w.kind = 'tenant'
         or w.owner_id = any (rowhouse.caller_principals())
         or w.team_id = any (rowhouse.caller_principals())
@@ -130,14 +130,17 @@ begin
     or not exists (
     select from rowhouse.managed_tables m
     where m.schema_name = 'rowhouse' and m.table_name = 'resources' and m.mode = 'enforce')
-    or rowhouse.caller_role() = 'job'
   then
     return new;
+  elsif old.tenant_id is distinct from rowhouse.current_tenant() then
+    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
+  elsif rowhouse.caller_role() = 'job' then
+    return new;
   end if;
-  if not rowhouse.may_share(old.id) then
+  if not rowhouse.may_share(old.tenant_id, old.id) then
     raise exception 'who sees the resource is for those to say who administer it' using errcode = '42501',
       schema = 'rowhouse', table = 'resources', constraint = 'resources_shared_by_its_administrators';
-  elsif new.workspace_id <> old.workspace_id and not rowhouse.may_use_workspace(new.workspace_id) then
+  elsif new.workspace_id <> old.workspace_id and not rowhouse.may_use_workspace(new.tenant_id, new.workspace_id) then
     raise exception 'the caller puts nothing into this workspace' using errcode = '42501',
       schema = 'rowhouse', table = 'resources', constraint = 'resources_workspace_usable';
   elsif new.project_id is distinct from old.project_id
@@ -169,43 +172,47 @@ drop policy inside on rowhouse.resource_acl;
 
 -- The second floor: what lies in a project is not there for whoever is not in it.
 create policy project_floor on rowhouse.resources as restrictive for all to rowhouse_enforced
-using (project_id is null or project_id = any ((select rowhouse.current_projects())::uuid[]))
-with check (project_id is null or project_id = any ((select rowhouse.current_projects())::uuid[]));
+using (project_id is null or rowhouse.pair(tenant_id, project_id) = any ((select rowhouse.projects_inside())::text[]))
+with check (project_id is null or rowhouse.pair(tenant_id, project_id) = any ((select rowhouse.projects_inside())::text[]));
 select rowhouse.set_mode('rowhouse.resources', 'shadow'); -- which notes that there is one more
 
 -- Cheap terms first: what a statement does not need is not worked out. The entries of the ACL are asked for row by row, or once
 -- for all rows, as the planner sees fit: `exists` leaves it the choice.
 create policy reading on rowhouse.resources for select to rowhouse_app
 using (
-  audience = any ((select rowhouse.caller_audiences())::uuid[])
-  or owner_id = any ((select rowhouse.caller_principals())::uuid[])
+  rowhouse.pair(tenant_id, audience) = any ((select rowhouse.audiences_inside())::text[])
+  or rowhouse.pair(tenant_id, owner_id) = any ((select rowhouse.principals_inside())::text[])
   or exists (
     select from rowhouse.resource_acl a
-    where a.resource_id = resources.id and a.principal_id = any ((select rowhouse.caller_principals())::uuid[]))
-  or (select rowhouse.caller_role()) = 'job');
+    where a.tenant_id = resources.tenant_id and a.resource_id = resources.id
+      and a.principal_id = any ((select rowhouse.caller_principals())::uuid[]) -- for its index
+      and rowhouse.pair(a.tenant_id, a.principal_id) = any ((select rowhouse.principals_inside())::text[]))
+  or (tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() = 'job'));
 
 create policy writing on rowhouse.resources for update to rowhouse_app
 using (
-  owner_id = any ((select rowhouse.caller_principals())::uuid[])
-  or audience = any ((select rowhouse.caller_edits())::uuid[])
+  rowhouse.pair(tenant_id, owner_id) = any ((select rowhouse.principals_inside())::text[])
+  or rowhouse.pair(tenant_id, audience) = any ((select rowhouse.edits_inside())::text[])
   or exists (
     select from rowhouse.resource_acl a
-    where a.resource_id = resources.id and a.principal_id = any ((select rowhouse.caller_principals())::uuid[])
+    where a.tenant_id = resources.tenant_id and a.resource_id = resources.id
+      and a.principal_id = any ((select rowhouse.caller_principals())::uuid[]) -- for its index
+      and rowhouse.pair(a.tenant_id, a.principal_id) = any ((select rowhouse.principals_inside())::text[])
       and a.access = any ('{write,admin}'::text[]))
-  or (select rowhouse.caller_role()) = 'job')
+  or (tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() = 'job'))
 with check (true); -- what it becomes is the trigger's to look at: it may be given away
 
 create policy making on rowhouse.resources for insert to rowhouse_app
 with check (
-  rowhouse.may_use_workspace(workspace_id)
-  and (project_id is null or project_id = any ((select rowhouse.caller_edits())::uuid[]))
-  and (team_id is null or team_id = any ((select rowhouse.caller_principals())::uuid[]))
-  or (select rowhouse.caller_role()) = 'job');
+  rowhouse.may_use_workspace(tenant_id, workspace_id)
+  and (project_id is null or rowhouse.pair(tenant_id, project_id) = any ((select rowhouse.edits_inside())::text[]))
+  and (team_id is null or rowhouse.pair(tenant_id, team_id) = any ((select rowhouse.principals_inside())::text[]))
+  or (tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() = 'job'));
 
 create policy reading on rowhouse.resource_acl for select to rowhouse_app using (true);
-create policy adding on rowhouse.resource_acl for insert to rowhouse_app with check (rowhouse.may_share(resource_id));
-create policy changing on rowhouse.resource_acl for update to rowhouse_app using (rowhouse.may_share(resource_id));
-create policy removing on rowhouse.resource_acl for delete to rowhouse_app using (rowhouse.may_share(resource_id));
+create policy adding on rowhouse.resource_acl for insert to rowhouse_app with check (rowhouse.may_share(tenant_id, resource_id));
+create policy changing on rowhouse.resource_acl for update to rowhouse_app using (rowhouse.may_share(tenant_id, resource_id));
+create policy removing on rowhouse.resource_acl for delete to rowhouse_app using (rowhouse.may_share(tenant_id, resource_id));
 
 -- Not when a row was made, nor by whom: those are the defaults' to say.
 grant select, insert (tenant_id, id, type, title, payload, visibility, workspace_id, team_id, project_id),

@@ -22,8 +22,8 @@ create index idempotency_keys_by_age on rowhouse.idempotency_keys (tenant_id, pr
 select rowhouse.raise_wall('rowhouse.idempotency_keys', 'content', 'enforce');
 -- An answer is for whoever asked.
 create policy own_floor on rowhouse.idempotency_keys as restrictive for all to public
-using (principal_id = (select rowhouse.current_principal()))
-with check (principal_id = (select rowhouse.current_principal()));
+using ((tenant_id, principal_id) = (select rowhouse.bound_tenant(), rowhouse.current_principal()))
+with check ((tenant_id, principal_id) = (select rowhouse.bound_tenant(), rowhouse.current_principal()));
 select rowhouse.set_mode('rowhouse.idempotency_keys', 'enforce'); -- which notes that there is one more
 grant select, insert (tenant_id, key, request), update (status, answer), delete on rowhouse.idempotency_keys to rowhouse_app;
 

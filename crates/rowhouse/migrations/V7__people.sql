@@ -58,7 +58,8 @@ select rowhouse.raise_wall('rowhouse.sessions', 'admin', 'enforce');
 -- Whom the tenant has asked, and who is signed in where, is not for every member to see.
 drop policy inside on rowhouse.invitations;
 drop policy inside on rowhouse.sessions;
-create policy own on rowhouse.sessions for select to rowhouse_app using (user_id = (select rowhouse.current_user_id()));
+create policy own on rowhouse.sessions for select to rowhouse_app 
+using ((tenant_id, user_id) = (select rowhouse.bound_tenant(), rowhouse.current_user_id()));
 
 create trigger touch before update on rowhouse.invitations for each row execute function rowhouse_private.touch();
 create trigger touch before update on rowhouse.sessions for each row execute function rowhouse_private.touch();

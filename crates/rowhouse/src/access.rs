@@ -141,7 +141,7 @@ pub async fn question(
         .one(
             "select
                $2 = rowhouse.current_principal()
-                 or rowhouse.caller_role() = any ('{owner,admin}') or rowhouse.may_share($3) as may_ask,
+                 or rowhouse.caller_role() = any ('{owner,admin}') or rowhouse.may_share($1, $3) as may_ask,
                (select kind from rowhouse.principals where tenant_id = $1 and id = $2) as kind",
             &[&tenant, &principal, &resource.id],
         )
@@ -220,7 +220,7 @@ impl Question {
                    rowhouse.caller_edits() as edits,
                    rowhouse.caller_administers() as administers,
                    exists (select from rowhouse.resources where tenant_id = $1 and id = $2) as sees,
-                   rowhouse.may_share($2) as shares",
+                   rowhouse.may_share($1, $2) as shares",
                 &[&self.tenant, &self.resource.id],
             )
             .await?;

@@ -580,7 +580,7 @@ pub async fn revoke(tx: &mut TenantTx, id: ResourceId, principal: PrincipalId) -
         .await?;
     if gone == 0 {
         let may_share = tx
-            .one("select rowhouse.may_share($1)", &[&id])
+            .one("select rowhouse.may_share($1, $2)", &[&tenant, &id])
             .await?
             .get(0);
         return Err(if may_share {

@@ -108,7 +108,7 @@ pub async fn home(tx: &mut TenantTx) -> Result<WorkspaceId> {
         .optional(
             "select id
              from rowhouse.workspaces
-             where tenant_id = $1 and deleted_at is null and rowhouse.may_use_workspace(id)
+             where tenant_id = $1 and deleted_at is null and rowhouse.may_use_workspace(tenant_id, id)
              order by kind = 'tenant' desc, created_at, id
              limit 1",
             &[&tenant],

@@ -566,6 +566,8 @@ pub async fn functions_with_their_owners_rights_are_these(world: &World) {
     assert_eq!(
         public,
         set(&[
+            "administers_inside",
+            "audiences_inside",
             "bound_tenant",
             "caller_administers",
             "caller_audiences",
@@ -577,8 +579,13 @@ pub async fn functions_with_their_owners_rights_are_these(world: &World) {
             "current_tenant",
             "current_user_id",
             "default_tenant",
+            "edits_inside",
             "enter",
             "floor_first",
+            "pair",
+            "pairs",
+            "principals_inside",
+            "projects_inside",
             "residue",
             "writable_tenant",
         ]),
@@ -736,19 +743,21 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
     assert_eq!(
         called,
         set(&[
+            "rowhouse.administers_inside()",
+            "rowhouse.audiences_inside()",
             "rowhouse.bound_tenant()",
-            "rowhouse.caller_administers()",
-            "rowhouse.caller_audiences()",
-            "rowhouse.caller_edits()",
             "rowhouse.caller_principals()",
             "rowhouse.caller_role()",
             "rowhouse.current_principal()",
-            "rowhouse.current_projects()",
             "rowhouse.current_user_id()",
+            "rowhouse.edits_inside()",
             "rowhouse.floor_first()",
-            "rowhouse.may_see(uuid)",
-            "rowhouse.may_share(uuid)",
-            "rowhouse.may_use_workspace(uuid)",
+            "rowhouse.may_see(uuid,uuid)",
+            "rowhouse.may_share(uuid,uuid)",
+            "rowhouse.may_use_workspace(uuid,uuid)",
+            "rowhouse.pair(uuid,uuid)",
+            "rowhouse.principals_inside()",
+            "rowhouse.projects_inside()",
             "rowhouse.writable_tenant()"
         ]),
         "HOLE: policies call other functions"
@@ -769,6 +778,7 @@ pub async fn policy_functions_are_stable_and_parallel(world: &World) {
         immutable,
         set(&[
             "rowhouse.floor_first()", // so that they run while a plan is made
+            "rowhouse.pair(uuid,uuid)",
             "rowhouse.rows_in_order()",
             "rowhouse_private.tenant_state(text,text,timestamp with time zone)",
         ]),

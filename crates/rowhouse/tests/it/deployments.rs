@@ -447,7 +447,10 @@ pub async fn what_lies_in_a_deleted_project_runs_nowhere(world: &World) {
     enter(&a, world, &owner.clone().in_project(third)).await;
     sees(
         &a,
-        &format!("select rowhouse.may_see('{}')", private.uuid()),
+        &format!(
+            "select rowhouse.may_see(rowhouse.current_tenant(), '{}')",
+            private.uuid()
+        ),
         &["f"],
     )
     .await;

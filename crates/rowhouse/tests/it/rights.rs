@@ -12,16 +12,20 @@ use rowhouse::invitations::{self, NewInvitation};
 use rowhouse::members::{self, Changes, Role};
 use rowhouse::projects::{self, ProjectRole};
 use rowhouse::resources::{self, AclAccess, Filter};
-use rowhouse::tenants::{self, Status};
+use rowhouse::tenants::{self, NewTenant, Status};
 use rowhouse::{Context, Error, TenantTx, teams, users};
+use tokio_postgres::Client;
 use uuid::Uuid;
 
-use crate::attacks::{allowed, checks, enter, refused, sees, touches};
+use crate::attacks::{allowed, attempt, checks, enter, refused, sees, touches};
 use crate::world::World;
 
 checks![
     what_everybody_may_is_what_the_model_says,
     what_is_shared_twice_is_listed_once,
+    two_tickets_show_no_more_in_a_cursor,
+    two_tickets_show_no_more_in_a_loop,
+    two_tickets_change_no_more_in_one_statement,
     who_sees_it_is_for_its_administrators_to_say,
     nothing_is_put_where_the_caller_does_not_belong,
     a_project_is_a_floor_inside_the_tenant,
@@ -1065,7 +1069,11 @@ pub async fn a_granter_gives_no_more_than_it_holds(world: &World) {
             }
         }
         assert_eq!(
-            allowed(&app, &format!("select rowhouse.may_share('{thing}')")).await,
+            allowed(
+                &app,
+                &format!("select rowhouse.may_share(rowhouse.current_tenant(), '{thing}')")
+            )
+            .await,
             ["f"],
             "HOLE: who holds {holds} may share"
         );
@@ -1248,4 +1256,170 @@ pub async fn one_asks_about_oneself_or_as_a_manager(world: &World) {
         ask(&manager, team, THEIRS).await,
         Err(Error::Invalid { .. })
     ));
+}
+
+const PRIVATE: &str = "00000000-0000-7000-8000-0000000000e5";
+
+/// Ann, with what is private to alpha's owner and what lies in a project that is not hers; and a ticket for a tenant of her own,
+/// where she chose the ids: her lists there hold the owner of alpha and that project, and she is an owner.
+async fn two_tickets(world: &World) -> (Client, Context, String) {
+    let (context, house) = ann(world).await;
+    let ann = house.people[2];
+    let (tenant, owner) = (house.model.tenant, world.alpha.owner.uuid());
+    let secret = house.model.projects.keys().nth(1).unwrap();
+    let private = format!(
+        "insert into rowhouse.resources (tenant_id, id, type, title, workspace_id, visibility, owner_id)
+         select '{tenant}', '{PRIVATE}', 'tag', 'private', w.id, 'private', '{owner}'
+         from rowhouse.workspaces w where w.tenant_id = '{tenant}' and w.kind = 'tenant'"
+    );
+    world
+        .superuser()
+        .await
+        .batch_execute(&private)
+        .await
+        .unwrap();
+    let mut tx = world.house.begin_platform().await.unwrap();
+    let own = NewTenant::organization("own", "Own").owned_by(ann);
+    let own = tenants::create(&mut tx, own).await.unwrap().id;
+    tx.commit().await.unwrap();
+    let own = Context::user(own, ann);
+    let mut tx = world.house.begin(&own).await.unwrap();
+    tx.batch(&format!(
+        "insert into rowhouse.teams (id, name) values ('{owner}', 'who owns');
+         insert into rowhouse.team_members (team_id, user_id) values ('{owner}', '{ann}');
+         insert into rowhouse.projects (id, name) values ('{secret}', 'secret')",
+        ann = ann.uuid()
+    ))
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let ticket = world
+        .house
+        .ticket(&own, std::time::Duration::from_mins(1))
+        .await
+        .unwrap();
+    (
+        world.app().await,
+        context,
+        format!("rowhouse.enter('{}')", ticket.reveal()),
+    )
+}
+
+/// What she sees in alpha with one ticket.
+const SEEN: &[&str] = &["hers", "the project's", "theirs"];
+
+pub async fn two_tickets_show_no_more_in_a_cursor(world: &World) {
+    let (app, context, other) = two_tickets(world).await;
+    for way in ["indexscan", "seqscan"] {
+        enter(&app, world, &context).await;
+        app.batch_execute(&format!(
+            "set local enable_bitmapscan = off; set local enable_{way} = off"
+        ))
+        .await
+        .unwrap();
+        sees(
+            &app,
+            "select title from rowhouse.resources order by title",
+            SEEN,
+        )
+        .await;
+        app.batch_execute("declare c cursor for select title from rowhouse.resources")
+            .await
+            .unwrap();
+        let mut seen = allowed(&app, "fetch 1 from c").await;
+        allowed(&app, &format!("select {other}::text")).await;
+        seen.extend(allowed(&app, "fetch all from c").await);
+        assert!(
+            seen.iter().all(|title| SEEN.contains(&title.as_str())),
+            "HOLE: {seen:?}"
+        );
+        app.batch_execute("rollback").await.unwrap();
+    }
+}
+
+pub async fn two_tickets_show_no_more_in_a_loop(world: &World) {
+    let (app, context, other) = two_tickets(world).await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let invited = NewInvitation::new("kept-from@members.example", Role::Member);
+    invitations::create(&mut tx, invited).await.unwrap();
+    tx.commit().await.unwrap();
+    for (relation, shown, when) in [
+        ("resources", "title", "updated_at"),
+        ("invitations", "email", "created_at"),
+        ("user_project_roles", "role", "created_at"),
+        ("audit_log", "action", "created_at"),
+    ] {
+        let alone = format!("select {shown} from rowhouse.{relation} order by 1");
+        enter(&app, world, &context).await;
+        let before = allowed(&app, &alone).await;
+        app.batch_execute("set local enable_seqscan = off; set local enable_bitmapscan = off")
+            .await
+            .unwrap();
+        // No row is found in the first turn: the floor is asked for the index, and nothing else.
+        let looped = format!(
+            "select x.{shown}
+             from (values (1), (2)) turn (n)
+             cross join lateral (select case when turn.n = 2 then {other}::text end as entered offset 0) e
+             cross join lateral (
+               select {shown} from rowhouse.{relation}
+               where {when} < (case when turn.n = 1 then '-infinity' else 'infinity' end)::timestamptz
+                 and (e.entered is null or e.entered = '') offset 0) x"
+        );
+        let looped = attempt(&app, &looped)
+            .await
+            .map_or_else(|_| Vec::new(), |(rows, _)| rows);
+        let more: Vec<&String> = looped.iter().filter(|row| !before.contains(row)).collect();
+        assert!(more.is_empty(), "HOLE: {relation}: {more:?}");
+        app.batch_execute("rollback").await.unwrap();
+    }
+}
+
+pub async fn two_tickets_change_no_more_in_one_statement(world: &World) {
+    let (app, context, other) = two_tickets(world).await;
+    for change in ["title = 'taken'", "deleted_at = now()"] {
+        enter(&app, world, &context).await;
+        app.batch_execute(
+            "set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_material = off;
+             set local enable_seqscan = off; set local enable_bitmapscan = off; set local enable_sort = off",
+        )
+        .await
+        .unwrap();
+        let taken = format!(
+            "update rowhouse.resources r
+             set {change}
+             from (select * from (values (1, '{HERS}'::uuid), (2, '{PRIVATE}'), (3, '{ELSEWHERE}')) v (n, id) offset 0) v
+             where r.id = v.id
+             returning case when v.n = 1 then {other}::text end"
+        );
+        if let Ok((_, touched)) = attempt(&app, &taken).await {
+            assert_eq!(touched, 1, "HOLE: {taken}");
+            app.batch_execute("commit").await.unwrap();
+        } else {
+            app.batch_execute("rollback").await.unwrap();
+        }
+    }
+    enter(&app, world, &context).await;
+    let given = format!(
+        "insert into rowhouse.resource_acl (resource_id, principal_id, access)
+         select v.id, rowhouse.current_user_id(), 'admin'
+         from (select n, id, case when n = 2 then {other}::text end as entered
+               from (values (1, '{HERS}'::uuid), (2, '{PRIVATE}')) v (n, id) offset 0) v"
+    );
+    assert!(
+        attempt(&app, &given).await.is_err(),
+        "HOLE: an entry on what is private to the owner"
+    );
+    app.batch_execute("rollback").await.unwrap();
+    let untouched = format!(
+        "select count(*)::int from rowhouse.resources
+         where id in ('{PRIVATE}', '{ELSEWHERE}') and title in ('private', 'elsewhere') and deleted_at is null"
+    );
+    let untouched: i32 = world
+        .superuser()
+        .await
+        .query_one(&untouched, &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(untouched, 2, "HOLE");
 }

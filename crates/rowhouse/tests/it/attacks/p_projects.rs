@@ -703,7 +703,7 @@ pub async fn p09_nothing_of_another_projects_resource_is_to_be_had(world: &World
     for (ask, hers, his) in [
         (
             format!(
-                "select rowhouse.may_see('{THEIR_RESOURCE}'), rowhouse.may_share('{THEIR_RESOURCE}')"
+                "select rowhouse.may_see(rowhouse.current_tenant(), '{THEIR_RESOURCE}'), rowhouse.may_share(rowhouse.current_tenant(), '{THEIR_RESOURCE}')"
             ),
             "f|f",
             "t|t",

@@ -4,6 +4,26 @@ use super::Mutation;
 
 pub const INSIDE: &[Mutation] = &[
     (
+        "two tickets: an owner is compared without his tenant",
+        "select pg_temp.edit_policy('rowhouse.resources', 'reading', 'rowhouse.pair(tenant_id, owner_id) = ANY (( SELECT rowhouse.principals_inside() AS principals_inside)::text[])', 'owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])')",
+        "two_tickets_show_no_more_in_a_cursor",
+    ),
+    (
+        "two tickets: a project is compared without its tenant",
+        "select pg_temp.edit_policy('rowhouse.resources', 'project_floor', 'rowhouse.pair(tenant_id, project_id) = ANY (( SELECT rowhouse.projects_inside() AS projects_inside)::text[])', 'project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])'); alter policy reading on rowhouse.resources using (true)",
+        "two_tickets_show_no_more_in_a_cursor",
+    ),
+    (
+        "two tickets: a role is asked without its tenant",
+        "alter policy managers on rowhouse.invitations using ((select rowhouse.caller_role()) = any ('{owner,admin}'::text[]))",
+        "two_tickets_show_no_more_in_a_loop",
+    ),
+    (
+        "two tickets: an audience is compared without its tenant",
+        "select pg_temp.edit_policy('rowhouse.resources', 'writing', 'rowhouse.pair(tenant_id, audience) = ANY (( SELECT rowhouse.edits_inside() AS edits_inside)::text[])', 'audience = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[])'); select pg_temp.edit_policy('rowhouse.resources', 'reading', 'rowhouse.pair(tenant_id, owner_id) = ANY (( SELECT rowhouse.principals_inside() AS principals_inside)::text[])', 'owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])')",
+        "two_tickets_change_no_more_in_one_statement",
+    ),
+    (
         "inside: who went is given something",
         "select pg_temp.edit('rowhouse_private.entry_given', 'p.deleted_at is null', 'true')",
         "an_entry_goes_with_whom_it_was_given_to",
@@ -69,7 +89,7 @@ pub const INSIDE: &[Mutation] = &[
     ),
     (
         "inside: put into any workspace",
-        "select pg_temp.edit_policy('rowhouse.resources', 'making', 'rowhouse.may_use_workspace(workspace_id)', 'true')",
+        "select pg_temp.edit_policy('rowhouse.resources', 'making', 'rowhouse.may_use_workspace(tenant_id, workspace_id)', 'true')",
         "nothing_is_put_where_the_caller_does_not_belong",
     ),
     (
@@ -124,7 +144,7 @@ pub const INSIDE: &[Mutation] = &[
     ),
     (
         "inside: moved into any workspace",
-        "select pg_temp.edit('rowhouse_private.resource_shared', 'not rowhouse.may_use_workspace(new.workspace_id)', 'false')",
+        "select pg_temp.edit('rowhouse_private.resource_shared', 'not rowhouse.may_use_workspace(new.tenant_id, new.workspace_id)', 'false')",
         "nothing_is_put_where_the_caller_does_not_belong",
     ),
     (

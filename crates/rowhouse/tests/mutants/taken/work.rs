@@ -170,7 +170,7 @@ pub const TRAIL: &[Mutation] = &[
     ),
     (
         "read: of resources that one does not see",
-        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', 'rowhouse.may_see(resource_id)', 'true')",
+        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', 'rowhouse.may_see(tenant_id, resource_id)', 'true')",
         "of_what_one_does_not_see_one_does_not_read_either",
     ),
     (
