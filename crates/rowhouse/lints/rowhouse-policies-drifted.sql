@@ -43,7 +43,9 @@ with
       where k.class = 'admin' and not exists (select from page g where g.name = k.name)
       union all
       select 'project_floor', 'all', false, '{}', e.text, e.text
-      from (select format('(%I = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[]))', k.project_column) as text) e
+      from (
+        select format('((%1$I = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])) AND (rowhouse.pair(tenant_id, %1$I) = ANY (( SELECT rowhouse.projects_inside() AS projects_inside)::text[])))',
+          k.project_column) as text) e
       where k.project_column is not null and not exists (select from page g where g.name = k.name)
       union all
       select 'shadow_open', 'all', true, '{public}', 'true', 'true'
