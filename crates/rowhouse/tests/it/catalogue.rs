@@ -258,7 +258,7 @@ pub async fn every_walled_table_has_the_whole_floor(world: &World) {
         &format!(
             "select w.oid::regclass from {WALLED} where w.project_column is not null and w.mode = 'enforce' and not exists (
                select from pg_policy p where p.polrelid = w.oid and p.polname = 'project_floor' and not p.polpermissive and p.polcmd = '*' and p.polroles = '{{0}}'
-                 and pg_get_expr(p.polqual, p.polrelid) = format('(%I = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[]))', w.project_column)
+                 and pg_get_expr(p.polqual, p.polrelid) = format('((%1$I = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])) AND (rowhouse.pair(tenant_id, %1$I) = ANY (( SELECT rowhouse.projects_inside() AS projects_inside)::text[])))', w.project_column)
                  and pg_get_expr(p.polwithcheck, p.polrelid) = pg_get_expr(p.polqual, p.polrelid))"
         ),
     )
