@@ -77,6 +77,12 @@ const ACCEPTED: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "pgrls",
+        "PERF004",
+        "",
+        "a question about the row: `pair` is written out when the plan is made, the others are of resources, one at a time; the index goes by the tenant",
+    ),
+    (
+        "pgrls",
         "VIEW002",
         "",
         "views with security_invoker hide no row of their own accord; the policies below them are the barrier",
