@@ -69,7 +69,7 @@ pub const INSIDE: &[Mutation] = &[
     ),
     (
         "inside: who sees it changes it",
-        "select pg_temp.edit_policy('rowhouse.resources', 'writing', 'rowhouse.caller_edits()', 'rowhouse.caller_audiences()')",
+        "select pg_temp.edit_policy('rowhouse.resources', 'writing', 'rowhouse.edits_inside()', 'rowhouse.audiences_inside()')",
         "what_everybody_may_is_what_the_model_says",
     ),
     (
@@ -79,7 +79,7 @@ pub const INSIDE: &[Mutation] = &[
     ),
     (
         "inside: entries are for everybody",
-        "select pg_temp.edit_policy('rowhouse.resources', 'reading', '(a.principal_id = ANY', '(true or a.principal_id = ANY')",
+        "select pg_temp.edit_policy('rowhouse.resources', 'reading', '(a.principal_id = ANY', '(true or a.principal_id = ANY', '(rowhouse.pair(a.tenant_id, a.principal_id) = ANY', '(true or rowhouse.pair(a.tenant_id, a.principal_id) = ANY')",
         "what_everybody_may_is_what_the_model_says",
     ),
     (
@@ -94,12 +94,12 @@ pub const INSIDE: &[Mutation] = &[
     ),
     (
         "inside: put into any team",
-        "select pg_temp.edit_policy('rowhouse.resources', 'making', '(team_id = ANY', '(true or team_id = ANY')",
+        "select pg_temp.edit_policy('rowhouse.resources', 'making', '(rowhouse.pair(tenant_id, team_id) = ANY', '(true or rowhouse.pair(tenant_id, team_id) = ANY')",
         "nothing_is_put_where_the_caller_does_not_belong",
     ),
     (
         "inside: whoever is in a project edits it",
-        "select pg_temp.edit('rowhouse.caller_edits', ''';''::text, 5', ''';''::text, 3')",
+        "select pg_temp.edit('rowhouse.edits_inside', ''';''::text, 5', ''';''::text, 3')",
         "a_projects_viewer_changes_nothing_in_it",
     ),
     (

@@ -403,12 +403,12 @@ pub const PEOPLE: &[Mutation] = &[
     ),
     (
         "projects: whoever edits one says who is in it",
-        "select pg_temp.edit_policy('rowhouse.user_project_roles', 'project_admins', 'caller_administers', 'caller_edits')",
+        "select pg_temp.edit_policy('rowhouse.user_project_roles', 'project_admins', 'rowhouse.administers_inside()', 'rowhouse.edits_inside()')",
         "a_projects_admin_says_who_is_in_it",
     ),
     (
         "projects: an admin of one is one of all",
-        "select pg_temp.edit_policy('rowhouse.user_project_roles', 'project_admins', '(project_id = ANY', '(cardinality(rowhouse.caller_administers()) > 0 or project_id = ANY'), pg_temp.edit('rowhouse_private.managed_by_caller', 'in_project = any (l.administers)', 'cardinality(l.administers) > 0')",
+        "select pg_temp.edit_policy('rowhouse.user_project_roles', 'project_admins', '(rowhouse.pair(tenant_id, project_id) = ANY', '(cardinality(rowhouse.caller_administers()) > 0 or rowhouse.pair(tenant_id, project_id) = ANY'), pg_temp.edit('rowhouse_private.managed_by_caller', 'in_project = any (l.administers)', 'cardinality(l.administers) > 0')",
         "a_projects_admin_says_nothing_beyond_it",
     ),
     (

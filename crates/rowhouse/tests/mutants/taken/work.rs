@@ -185,12 +185,12 @@ pub const TRAIL: &[Mutation] = &[
     ),
     (
         "read: one's own deeds are not there",
-        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', 'actor_id =', 'null::uuid =')",
+        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', '(tenant_id, actor_id) =', '(tenant_id, null::uuid) =')",
         "ones_own_deeds_one_reads_wherever_they_were",
     ),
     (
         "read: one's own deeds are all members'",
-        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', '(actor_id =', '(actor_id = any ((select rowhouse.caller_principals())::uuid[]) or actor_id =')",
+        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', '((tenant_id, actor_id) =', '(actor_id = any ((select rowhouse.caller_principals())::uuid[]) or (tenant_id, actor_id) =')",
         "ones_own_deeds_one_reads_wherever_they_were",
     ),
     (
