@@ -571,6 +571,7 @@ table rowhouse.resource_acl  -- owner rowhouse_owner, row security, forced
   policy tenant_floor_update restrictive for update to rowhouse_enforced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   trigger given -> rowhouse_private.entry_given
+  trigger received -> rowhouse_private.entry_received
   trigger touch -> rowhouse_private.touch
   grant delete, insert, select, update (access) to rowhouse_app
   grant delete, select (tenant_id, principal_id) to rowhouse_definer
@@ -1278,6 +1279,9 @@ begin
   perform rowhouse_private.close();
 end
 
+function rowhouse.ids(part integer) returns uuid[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+(body: see migrations)
+
 function rowhouse.invite(id uuid, email text, role text, expires_at timestamp with time zone, mail uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
 declare
   tenant constant uuid := rowhouse.writable_tenant();
@@ -1412,6 +1416,8 @@ declare
 begin
   perform rowhouse_private.refuse_while_bound();
   perform rowhouse_private.open_as_system(tenant);
+  -- Locked first, as next_mail() does: when the lease is over, that may want both too.
+  perform from rowhouse.jobs j where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail for update;
   update rowhouse.outbox o
   set status = note_mail.status, last_error = why,
     text = case when note_mail.status = 'queued' then o.text end,
@@ -1467,7 +1473,7 @@ end
 function rowhouse.pair(tenant uuid, id uuid) returns text  -- sql, immutable, parallel safe; owner rowhouse_definer; execute: public
 (body: see migrations)
 
-function rowhouse.pairs(tenant text, ids text) returns text[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
+function rowhouse.pairs(part integer) returns text[]  -- sql, stable, parallel safe; owner rowhouse_definer; execute: public
 (body: see migrations)
 
 function rowhouse.people() returns TABLE(user_id uuid, email text, name text)  -- plpgsql, stable, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_app, rowhouse_platform
@@ -1506,7 +1512,8 @@ begin
     raise exception '% has no column "tenant_id uuid not null"', relation using errcode = '42703';
   end if;
 
-  execute format('create policy tenant_floor on %s as restrictive for all to public using (rowhouse.floor_first() and %s) with check (%s)',
+  execute format(
+    'create policy tenant_floor on %s as restrictive for all to public using (rowhouse.floor_first() and %s) with check (%s)',
     relation, reads, case when append_only then reads else writes end);
   if not append_only then
     -- USING of the floor above lets a reader's UPDATE and DELETE find rows; these do not.
@@ -1757,8 +1764,8 @@ function rowhouse_private.current_credential() returns uuid  -- sql, stable, par
 
 function rowhouse_private.deployment_changed() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 declare
-  moves constant text[] :=
-    '{pending to active,pending to stopped,pending to failed,active to stopped,active to failed,stopped to active,failed to pending}';
+  moves constant text[] := '{pending to active,pending to stopped,pending to failed,active to stopped,active to failed,'
+    'stopped to active,failed to pending}';
   gone timestamptz;
 begin
   select r.deleted_at, r.project_id into gone, new.project_id from rowhouse.resources r
@@ -1857,12 +1864,8 @@ end
 
 function rowhouse_private.entry_given() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
-  perform from rowhouse.principals p
-  where p.tenant_id = new.tenant_id and p.id = new.principal_id and p.deleted_at is null
-  for share;
-  if not found then
-    raise exception 'nobody who is there has this id' using errcode = '23503',
-      schema = 'rowhouse', table = 'resource_acl', constraint = 'resource_acl_principal';
+  if new.tenant_id is distinct from rowhouse.current_tenant() then
+    return new; -- which the floor refuses
   end if;
   perform from rowhouse_private.liveness l
   where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
@@ -1874,6 +1877,18 @@ begin
   for share;
   if not found then
     raise exception 'the caller is not what he was when he entered' using errcode = 'RH005';
+  end if;
+  return new;
+end
+
+function rowhouse_private.entry_received() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  perform from rowhouse.principals p
+  where p.tenant_id = new.tenant_id and p.id = new.principal_id and p.deleted_at is null
+  for share;
+  if not found then
+    raise exception 'nobody who is there has this id' using errcode = '23503',
+      schema = 'rowhouse', table = 'resource_acl', constraint = 'resource_acl_principal';
   end if;
   return null;
 end
@@ -2033,10 +2048,7 @@ function rowhouse_private.new_key() returns bytea  -- sql, volatile; owner rowho
 
 function rowhouse_private.one_at_a_time(in_tenant uuid) returns void  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
 begin
-  -- A trigger works under the context that its statement leaves behind. Under that of another tenant, it would find nobody here.
-  if in_tenant <> rowhouse.current_tenant() then
-    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
-  end if;
+  perform rowhouse_private.still_in(in_tenant);
   update rowhouse_private.liveness l
   set updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = in_tenant
@@ -2209,8 +2221,10 @@ begin
     principals = stands_for,
     edits = edited,
     administers = administered,
-    packed = format('%s;%s;%s;%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
-    packed_read = format('r;%s;%s;%s;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
+    packed = format('%s;%s;%s;%s;%s;%s;%s',
+      may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
+    packed_read = format('r;%s;%s;%s;%s;%s;%s',
+      coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
     updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = principal;
 end
@@ -2240,9 +2254,7 @@ end
 
 function rowhouse_private.resource_moved() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
 begin
-  if new.tenant_id is distinct from rowhouse.current_tenant() then
-    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
-  end if;
+  perform rowhouse_private.still_in(new.tenant_id);
   update rowhouse.deployments d
   set project_id = new.project_id
   where d.tenant_id = new.tenant_id and d.resource_id = new.id;
@@ -2257,14 +2269,11 @@ begin
     where m.schema_name = 'rowhouse' and m.table_name = 'resources' and m.mode = 'enforce')
   then
     return new;
-  elsif old.tenant_id is distinct from rowhouse.current_tenant() then
-    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
-  elsif rowhouse.caller_role() = 'job' then
-    return new;
-  end if;
-  if not rowhouse.may_share(old.tenant_id, old.id) then
+  elsif not rowhouse.may_share(old.tenant_id, old.id) then
     raise exception 'who sees the resource is for those to say who administer it' using errcode = '42501',
       schema = 'rowhouse', table = 'resources', constraint = 'resources_shared_by_its_administrators';
+  elsif rowhouse.caller_role() = 'job' then
+    return new;
   elsif new.workspace_id <> old.workspace_id and not rowhouse.may_use_workspace(new.tenant_id, new.workspace_id) then
     raise exception 'the caller puts nothing into this workspace' using errcode = '42501',
       schema = 'rowhouse', table = 'resources', constraint = 'resources_workspace_usable';
@@ -2296,6 +2305,13 @@ begin
   end if;
   raise exception 'the context of this transaction does not fit its seal' using errcode = 'RH002',
     hint = 'The settings app.* were changed after rowhouse.enter(), or carried over from another transaction.';
+end
+
+function rowhouse_private.still_in(tenant uuid) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+begin
+  if tenant is distinct from rowhouse.current_tenant() then
+    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
+  end if;
 end
 
 function rowhouse_private.take_name(kind text, name text, tenant uuid, id uuid) returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else

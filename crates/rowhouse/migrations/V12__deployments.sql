@@ -65,8 +65,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  moves constant text[] :=
-    '{pending to active,pending to stopped,pending to failed,active to stopped,active to failed,stopped to active,failed to pending}';
+  moves constant text[] := '{pending to active,pending to stopped,pending to failed,active to stopped,active to failed,'
+    'stopped to active,failed to pending}';
   gone timestamptz;
 begin
   select r.deleted_at, r.project_id into gone, new.project_id from rowhouse.resources r
@@ -136,9 +136,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if new.tenant_id is distinct from rowhouse.current_tenant() then
-    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
-  end if;
+  perform rowhouse_private.still_in(new.tenant_id);
   update rowhouse.deployments d
   set project_id = new.project_id
   where d.tenant_id = new.tenant_id and d.resource_id = new.id;
@@ -197,8 +195,8 @@ select rowhouse.raise_wall('rowhouse.persona_mappings', 'admin', 'enforce');
 
 drop policy inside on rowhouse.deployments;
 drop policy managers on rowhouse.deployments;
-create policy by_resource on rowhouse.deployments for all to rowhouse_app
-using (rowhouse.may_see(tenant_id, resource_id)) with check (rowhouse.may_see(tenant_id, resource_id)); -- and for changes the trigger
+create policy by_resource on rowhouse.deployments for all to rowhouse_app -- and for changes there is the trigger
+using (rowhouse.may_see(tenant_id, resource_id)) with check (rowhouse.may_see(tenant_id, resource_id));
 
 -- A row of the trail tells of a project and of a resource: who does not see these, does not see the row, unless the deed is
 -- his own. So whose rights end where a project's do reads of what he did, and not of the rest. Cheap terms first.

@@ -94,8 +94,10 @@ create table rowhouse_private.liveness (
   principals uuid[] not null default '{}',
   edits uuid[] not null default '{}',      -- of the projects, those in which it may write what is the project's
   administers uuid[] not null default '{}', -- and those in which it says who may
-  packed text not null default '',      -- app.context for a ticket that asks to write: access;role;{projects};{principals};{edits};{administers};credential
-  packed_read text not null default '', -- app.context for a ticket that asks to read
+  -- app.context for a ticket that asks to write, and for one that asks to read:
+  -- access;role;{projects};{principals};{edits};{administers};credential
+  packed text not null default '',
+  packed_read text not null default '',
   state text not null generated always as (case
     when user_gone then 'RH005'
     when own_state <> 'active' then own_state
@@ -122,7 +124,8 @@ select
   sha256(textsend(current_setting('app.seal', true))) = sha256(textsend(encode(sha256(
     k.seal_key
     || timestamptz_send(transaction_timestamp())
-    || textsend(current_setting('app.tenant_id', true) || current_setting('app.user_id', true) || '/' || current_setting('app.context', true))
+    || textsend(current_setting('app.tenant_id', true) || current_setting('app.user_id', true)
+      || '/' || current_setting('app.context', true))
     || k.seal_key), 'hex'))) as fits,
   current_setting('app.tenant_id', true) as tenant
 from rowhouse_private.keyring k;
@@ -132,7 +135,8 @@ select
   sha256(textsend(current_setting('app.seal', true))) = sha256(textsend(encode(sha256(
     k.old_seal_key
     || timestamptz_send(transaction_timestamp())
-    || textsend(current_setting('app.tenant_id', true) || current_setting('app.user_id', true) || '/' || current_setting('app.context', true))
+    || textsend(current_setting('app.tenant_id', true) || current_setting('app.user_id', true)
+      || '/' || current_setting('app.context', true))
     || k.old_seal_key), 'hex'))) as fits,
   current_setting('app.tenant_id', true) as tenant
 from rowhouse_private.keyring k;
@@ -225,27 +229,23 @@ create function rowhouse.current_user_id() returns uuid
 language sql stable parallel safe
 return case when rowhouse.current_tenant() is not null then nullif(current_setting('app.user_id', true), '')::uuid end;
 
+-- The ids in this part of the context. Nobody looks at the seal here: whoever asks has asked for current_tenant() before.
+create function rowhouse.ids(part integer) returns uuid[]
+language sql stable parallel safe
+return split_part(current_setting('app.context', true), ';', part)::uuid[];
+
 create function rowhouse.current_projects() returns uuid[]
 language sql stable parallel safe
-return case
-  when rowhouse.current_tenant() is null then '{}'
-  else split_part(current_setting('app.context', true), ';', 3)
-end::uuid[];
+return case when rowhouse.current_tenant() is null then '{}'::uuid[] else rowhouse.ids(3) end;
 
 create function rowhouse.caller_principals() returns uuid[]
 language sql stable parallel safe
-return case
-  when rowhouse.current_tenant() is null then '{}'
-  else split_part(current_setting('app.context', true), ';', 4)
-end::uuid[];
+return case when rowhouse.current_tenant() is null then '{}'::uuid[] else rowhouse.ids(4) end;
 
 -- What can be meant for the caller: itself and whom it stands for, and its projects.
 create function rowhouse.caller_audiences() returns uuid[]
 language sql stable parallel safe
-return case
-  when rowhouse.current_tenant() is null then '{}'::uuid[]
-  else split_part(current_setting('app.context', true), ';', 4)::uuid[] || split_part(current_setting('app.context', true), ';', 3)::uuid[]
-end;
+return case when rowhouse.current_tenant() is null then '{}'::uuid[] else rowhouse.ids(4) || rowhouse.ids(3) end;
 
 -- Of these, where it may change what is meant for them: a key and a manager of the tenant everywhere.
 create function rowhouse.caller_edits() returns uuid[]
@@ -253,8 +253,8 @@ language sql stable parallel safe
 return case
   when rowhouse.current_tenant() is null then '{}'::uuid[]
   when split_part(current_setting('app.context', true), ';', 2) = any ('{owner,admin,key}'::text[])
-    then split_part(current_setting('app.context', true), ';', 4)::uuid[] || split_part(current_setting('app.context', true), ';', 3)::uuid[]
-  else split_part(current_setting('app.context', true), ';', 5)::uuid[]
+    then rowhouse.ids(4) || rowhouse.ids(3)
+  else rowhouse.ids(5)
 end;
 
 -- And where it may say who else may: a manager of the tenant everywhere.
@@ -263,8 +263,8 @@ language sql stable parallel safe
 return case
   when rowhouse.current_tenant() is null then '{}'::uuid[]
   when split_part(current_setting('app.context', true), ';', 2) = any ('{owner,admin}'::text[])
-    then split_part(current_setting('app.context', true), ';', 4)::uuid[] || split_part(current_setting('app.context', true), ';', 3)::uuid[]
-  else split_part(current_setting('app.context', true), ';', 6)::uuid[]
+    then rowhouse.ids(4) || rowhouse.ids(3)
+  else rowhouse.ids(6)
 end;
 
 -- A row's tenant and an id of the row, as one. The lists below hold the caller's ids in the same form, each with the tenant of
@@ -274,31 +274,32 @@ create function rowhouse.pair(tenant uuid, id uuid) returns text
 language sql immutable parallel safe
 return tenant::text || id::text;
 
-create function rowhouse.pairs(tenant text, ids text) returns text[]
+-- As ids(), each with the context's tenant before it.
+create function rowhouse.pairs(part integer) returns text[]
 language sql stable parallel safe
-return ('{' || tenant || replace(btrim(ids, '{}'), ',', ',' || tenant) || '}')::text[];
+return ('{' || current_setting('app.tenant_id', true) || replace(
+  btrim(split_part(current_setting('app.context', true), ';', part), '{}'),
+  ',', ',' || current_setting('app.tenant_id', true)) || '}')::text[];
 
 create function rowhouse.principals_inside() returns text[]
 language sql stable parallel safe
-return case when rowhouse.current_tenant() is null then '{}'::text[] else rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 4)) end;
+return case when rowhouse.current_tenant() is null then '{}'::text[] else rowhouse.pairs(4) end;
 
 create function rowhouse.projects_inside() returns text[]
 language sql stable parallel safe
-return case when rowhouse.current_tenant() is null then '{}'::text[] else rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 3)) end;
+return case when rowhouse.current_tenant() is null then '{}'::text[] else rowhouse.pairs(3) end;
 
 create function rowhouse.audiences_inside() returns text[]
 language sql stable parallel safe
-return case when rowhouse.current_tenant() is null then '{}'::text[] else rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 4))
-  || rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 3)) end;
+return case when rowhouse.current_tenant() is null then '{}'::text[] else rowhouse.pairs(4) || rowhouse.pairs(3) end;
 
 create function rowhouse.edits_inside() returns text[]
 language sql stable parallel safe
 return case
   when rowhouse.current_tenant() is null then '{}'::text[]
   when split_part(current_setting('app.context', true), ';', 2) = any ('{owner,admin,key}'::text[])
-    then rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 4))
-      || rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 3))
-  else rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 5))
+    then rowhouse.pairs(4) || rowhouse.pairs(3)
+  else rowhouse.pairs(5)
 end;
 
 create function rowhouse.administers_inside() returns text[]
@@ -306,9 +307,8 @@ language sql stable parallel safe
 return case
   when rowhouse.current_tenant() is null then '{}'::text[]
   when split_part(current_setting('app.context', true), ';', 2) = any ('{owner,admin}'::text[])
-    then rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 4))
-      || rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 3))
-  else rowhouse.pairs(current_setting('app.tenant_id', true), split_part(current_setting('app.context', true), ';', 6))
+    then rowhouse.pairs(4) || rowhouse.pairs(3)
+  else rowhouse.pairs(6)
 end;
 
 -- The caller itself, first among its principals: the actor of audit rows.
@@ -520,12 +520,12 @@ end
 $$;
 
 grant execute on function
-  rowhouse.enter, rowhouse.bound_tenant, rowhouse.floor_first, rowhouse.writable_tenant, rowhouse.current_tenant, rowhouse.current_user_id,
-  rowhouse.current_projects, rowhouse.caller_principals, rowhouse.current_principal, rowhouse.caller_role,
+  rowhouse.enter, rowhouse.bound_tenant, rowhouse.floor_first, rowhouse.writable_tenant, rowhouse.current_tenant,
+  rowhouse.current_user_id, rowhouse.ids, rowhouse.current_projects, rowhouse.caller_principals,
+  rowhouse.current_principal, rowhouse.caller_role,
   rowhouse.caller_audiences, rowhouse.caller_edits, rowhouse.caller_administers, rowhouse.pair, rowhouse.pairs,
   rowhouse.audiences_inside, rowhouse.principals_inside, rowhouse.projects_inside, rowhouse.edits_inside,
-  rowhouse.administers_inside,
-  rowhouse.default_tenant, rowhouse.residue
+  rowhouse.administers_inside, rowhouse.default_tenant, rowhouse.residue
 to public; -- whoever a policy is asked of must be able to call it; without a ticket they say nothing
 grant execute on function rowhouse.rotate_seal to rowhouse_migrator;
 

@@ -25,7 +25,8 @@ create index tenants_by_age on rowhouse.tenants (created_at desc, id desc);
 
 create table rowhouse.users (
   id uuid not null constraint users_pkey primary key,
-  -- One address has one form: what is another in lower case or by Unicode (a Kelvin sign, a Turkish I) would get its mail elsewhere.
+  -- One address has one form: what is another in lower case or by Unicode (a Kelvin sign, a Turkish I) would get its mail
+  -- elsewhere.
   email text not null constraint users_email_in_one_form check (email is nfkc normalized and strpos(email, chr(304)) = 0),
   name text not null,
   home_tenant_id uuid constraint users_home_tenant references rowhouse.tenants (id), -- the Personal Org
@@ -235,7 +236,8 @@ begin
     raise exception '% has no column "tenant_id uuid not null"', relation using errcode = '42703';
   end if;
 
-  execute format('create policy tenant_floor on %s as restrictive for all to public using (rowhouse.floor_first() and %s) with check (%s)',
+  execute format(
+    'create policy tenant_floor on %s as restrictive for all to public using (rowhouse.floor_first() and %s) with check (%s)',
     relation, reads, case when append_only then reads else writes end);
   if not append_only then
     -- USING of the floor above lets a reader's UPDATE and DELETE find rows; these do not.

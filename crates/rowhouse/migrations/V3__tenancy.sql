@@ -154,7 +154,9 @@ with check (rowhouse.pair(tenant_id, project_id) = any ((select rowhouse.adminis
 
 -- People see which projects there are, and who is in them. A key sees those that it was made for.
 alter policy inside on rowhouse.projects
-using ((tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() <> 'key') or rowhouse.pair(tenant_id, id) = any ((select rowhouse.projects_inside())::text[]));
+using (
+  (tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() <> 'key')
+  or rowhouse.pair(tenant_id, id) = any ((select rowhouse.projects_inside())::text[]));
 alter policy inside on rowhouse.user_project_roles
 using (
   (tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() <> 'key')
@@ -188,6 +190,18 @@ grant select on rowhouse.org_members to rowhouse_app, rowhouse_platform;
 
 set local role rowhouse_definer;
 
+-- A trigger works under the context that its statement leaves behind. Under that of another tenant, it would find nobody here.
+create function rowhouse_private.still_in(tenant uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if tenant is distinct from rowhouse.current_tenant() then
+    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
+  end if;
+end
+$$;
+
 -- One change of administration at a time in each tenant. What is computed after it, in statements of their own, sees what
 -- the transaction before has committed: of two that change the same person's teams, the second sees the first's. Under
 -- REPEATABLE READ it fails instead, since the row has changed after its snapshot. The row is the liveness row of the
@@ -197,10 +211,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- A trigger works under the context that its statement leaves behind. Under that of another tenant, it would find nobody here.
-  if in_tenant <> rowhouse.current_tenant() then
-    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
-  end if;
+  perform rowhouse_private.still_in(in_tenant);
   update rowhouse_private.liveness l
   set updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = in_tenant
@@ -324,8 +335,10 @@ begin
     principals = stands_for,
     edits = edited,
     administers = administered,
-    packed = format('%s;%s;%s;%s;%s;%s;%s', may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
-    packed_read = format('r;%s;%s;%s;%s;%s;%s', coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
+    packed = format('%s;%s;%s;%s;%s;%s;%s',
+      may, coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
+    packed_read = format('r;%s;%s;%s;%s;%s;%s',
+      coalesce(member_role, 'none'), in_projects, stands_for, edited, administered, l.credential_id),
     updated_at = clock_timestamp()
   where l.tenant_id = in_tenant and l.principal_id = principal;
 end

@@ -132,14 +132,11 @@ begin
     where m.schema_name = 'rowhouse' and m.table_name = 'resources' and m.mode = 'enforce')
   then
     return new;
-  elsif old.tenant_id is distinct from rowhouse.current_tenant() then
-    raise exception 'the context was changed before the statement had ended' using errcode = 'RH002';
-  elsif rowhouse.caller_role() = 'job' then
-    return new;
-  end if;
-  if not rowhouse.may_share(old.tenant_id, old.id) then
+  elsif not rowhouse.may_share(old.tenant_id, old.id) then
     raise exception 'who sees the resource is for those to say who administer it' using errcode = '42501',
       schema = 'rowhouse', table = 'resources', constraint = 'resources_shared_by_its_administrators';
+  elsif rowhouse.caller_role() = 'job' then
+    return new;
   elsif new.workspace_id <> old.workspace_id and not rowhouse.may_use_workspace(new.tenant_id, new.workspace_id) then
     raise exception 'the caller puts nothing into this workspace' using errcode = '42501',
       schema = 'rowhouse', table = 'resources', constraint = 'resources_workspace_usable';

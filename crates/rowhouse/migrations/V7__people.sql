@@ -58,14 +58,16 @@ select rowhouse.raise_wall('rowhouse.sessions', 'admin', 'enforce');
 -- Whom the tenant has asked, and who is signed in where, is not for every member to see.
 drop policy inside on rowhouse.invitations;
 drop policy inside on rowhouse.sessions;
-create policy own on rowhouse.sessions for select to rowhouse_app 
+create policy own on rowhouse.sessions for select to rowhouse_app
 using ((tenant_id, user_id) = (select rowhouse.bound_tenant(), rowhouse.current_user_id()));
 
 create trigger touch before update on rowhouse.invitations for each row execute function rowhouse_private.touch();
 create trigger touch before update on rowhouse.sessions for each row execute function rowhouse_private.touch();
 
 -- No right to write: by the functions below, and, to revoke an invitation, by its one column.
-grant select (tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, mail, created_at, updated_at),
+grant
+  select (
+    tenant_id, id, email, role, invited_by, expires_at, revoked_at, accepted_at, accepted_by, mail, created_at, updated_at),
   update (revoked_at)
 on rowhouse.invitations to rowhouse_app, rowhouse_platform;
 grant select (tenant_id, id, user_id, only_here, expires_at, revoked_at, created_at, updated_at)
@@ -226,19 +228,15 @@ begin
 end
 $$;
 
--- An entry is for somebody who is there: of two transactions that give him one and remove him, the second sees the first. And
--- it is given by somebody who still is what he was when he entered; who was removed or demoted since leaves no friend behind.
+-- An entry is given by somebody who still is what he was when he entered; who was removed or demoted since leaves no friend
+-- behind. Asked right before the policy is, under the same context: behind it, the statement may have entered again.
 create function rowhouse_private.entry_given() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform from rowhouse.principals p
-  where p.tenant_id = new.tenant_id and p.id = new.principal_id and p.deleted_at is null
-  for share;
-  if not found then
-    raise exception 'nobody who is there has this id' using errcode = '23503',
-      schema = 'rowhouse', table = 'resource_acl', constraint = 'resource_acl_principal';
+  if new.tenant_id is distinct from rowhouse.current_tenant() then
+    return new; -- which the floor refuses
   end if;
   perform from rowhouse_private.liveness l
   where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
@@ -250,6 +248,23 @@ begin
   for share;
   if not found then
     raise exception 'the caller is not what he was when he entered' using errcode = 'RH005';
+  end if;
+  return new;
+end
+$$;
+
+-- And for somebody who is there: of two transactions that give him one and remove him, the second sees the first.
+create function rowhouse_private.entry_received() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform from rowhouse.principals p
+  where p.tenant_id = new.tenant_id and p.id = new.principal_id and p.deleted_at is null
+  for share;
+  if not found then
+    raise exception 'nobody who is there has this id' using errcode = '23503',
+      schema = 'rowhouse', table = 'resource_acl', constraint = 'resource_acl_principal';
   end if;
   return null;
 end
@@ -498,7 +513,8 @@ grant execute on function rowhouse.add_member, rowhouse.open_session, rowhouse.h
   rowhouse.memberships
 to rowhouse_platform;
 grant execute on function rowhouse_private.workspace_changed, rowhouse_private.invitation_changed, rowhouse_private.member_went,
-  rowhouse_private.entry_given to rowhouse_owner;
+  rowhouse_private.entry_given, rowhouse_private.entry_received
+to rowhouse_owner;
 
 set local role rowhouse_owner;
 
@@ -508,9 +524,12 @@ create trigger workspace_changed after update of deleted_at on rowhouse.workspac
 for each row execute function rowhouse_private.workspace_changed();
 create trigger member_went after delete or update of role on rowhouse.tenant_members
 for each row execute function rowhouse_private.member_went();
-create trigger given after insert or update on rowhouse.resource_acl -- after the wall has said its word
+create trigger given before insert or update on rowhouse.resource_acl
 for each row when (row_security_active('rowhouse.resource_acl'::regclass))
 execute function rowhouse_private.entry_given();
+create trigger received after insert or update on rowhouse.resource_acl -- after the wall has said its word
+for each row when (row_security_active('rowhouse.resource_acl'::regclass))
+execute function rowhouse_private.entry_received();
 
 -- What was given to a member goes with him, whoever removes him.
 create policy going on rowhouse.resource_acl for all to rowhouse_definer using (true) with check (false);

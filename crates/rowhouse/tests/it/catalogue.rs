@@ -73,7 +73,8 @@ const DEFINERS: &[&str] = &[
     "rowhouse.take_mail(double precision)", // reads the outbox, as nobody else may
     "rowhouse.writable_tenant()",   // calls bound_tenant under a path of its own
     "rowhouse_private.deployment_placed()", // locks the caller's liveness row
-    "rowhouse_private.entry_given()", // reads the caller's liveness row
+    "rowhouse_private.entry_given()",      // reads the caller's liveness row
+    "rowhouse_private.entry_received()",   // locks a principal
     "rowhouse_private.invitation_changed()",
     "rowhouse_private.key_changed()",
     "rowhouse_private.mail_queued()", // tells the registry that there is something to do
@@ -117,6 +118,7 @@ const TRIGGERS: &[&str] = &[
     "rowhouse.provisioning_runs|provisioning_resumed",
     "rowhouse.provisioning_runs|provisioning_started",
     "rowhouse.resource_acl|given",
+    "rowhouse.resource_acl|received",
     "rowhouse.resources|deployments_moved",
     "rowhouse.resources|deployments_stopped",
     "rowhouse.resources|shared",
@@ -582,6 +584,7 @@ pub async fn functions_with_their_owners_rights_are_these(world: &World) {
             "edits_inside",
             "enter",
             "floor_first",
+            "ids",
             "pair",
             "pairs",
             "principals_inside",

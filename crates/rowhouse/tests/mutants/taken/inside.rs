@@ -25,7 +25,7 @@ pub const INSIDE: &[Mutation] = &[
     ),
     (
         "inside: who went is given something",
-        "select pg_temp.edit('rowhouse_private.entry_given', 'p.deleted_at is null', 'true')",
+        "select pg_temp.edit('rowhouse_private.entry_received', 'p.deleted_at is null', 'true')",
         "an_entry_goes_with_whom_it_was_given_to",
     ),
     (

@@ -5,7 +5,7 @@ use super::Mutation;
 pub const LIVENESS: &[Mutation] = &[
     (
         "triggers go on under another context",
-        "select pg_temp.edit('rowhouse_private.one_at_a_time', 'in_tenant <> rowhouse.current_tenant()', 'false')",
+        "select pg_temp.edit('rowhouse_private.still_in', 'tenant is distinct from rowhouse.current_tenant()', 'false')",
         "a_context_changed_under_a_trigger_locks_nobody_out",
     ),
     (
