@@ -51,7 +51,16 @@ impl World {
 
     /// The same with another configuration.
     pub async fn with(configure: impl FnOnce(Config) -> Config) -> Self {
-        let database = copy(FURNISHED).await;
+        Self::of(FURNISHED, configure).await
+    }
+
+    /// One like the furnished one, with what somebody has put into it.
+    pub async fn copy_of(template: &str) -> Self {
+        Self::of(template, |config| config).await
+    }
+
+    async fn of(template: &str, configure: impl FnOnce(Config) -> Config) -> Self {
+        let database = copy(template).await;
         let house = Rowhouse::connect(configure(config(&database)))
             .await
             .unwrap();
@@ -100,12 +109,26 @@ pub async fn fresh_database() -> String {
 async fn copy(template: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let database = format!("world_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    make(&cluster().server, &database, template).await;
+    make(&cluster().postgres, &database, template).await;
     database
 }
 
-async fn make(server: &Embedded, database: &str, template: &str) {
-    let postgres = connect(&superuser(server, "postgres")).await;
+/// Makes a template out of the furnished world: the name of its database.
+pub async fn template(name: &str, furnish: impl AsyncFnOnce(&Client, &[Tenant; 2])) -> String {
+    let database = format!("world_{name}");
+    make(&cluster().postgres, &database, FURNISHED).await;
+    let root = connect(&cluster().superuser(&database)).await;
+    furnish(&root, &cluster().tenants).await;
+    database
+}
+
+/// Drops a database, each of which takes ten megabytes.
+pub async fn drop_database(database: &str) {
+    let drop = format!("drop database {database} with (force)");
+    cluster().postgres.batch_execute(&drop).await.unwrap();
+}
+
+async fn make(postgres: &Client, database: &str, template: &str) {
     // Rights on a database are not part of a template: taken again.
     for statement in [
         format!("create database {database} template {template} strategy file_copy"), // half of the work
@@ -168,6 +191,8 @@ pub async fn try_connect(url: &str) -> Result<Client, tokio_postgres::Error> {
 
 pub struct Cluster {
     server: Embedded,
+    /// A superuser's, which makes and drops databases.
+    postgres: Client,
     /// Those of every furnished world: alpha and beta.
     tenants: [Tenant; 2],
 }
@@ -245,9 +270,13 @@ async fn start_cluster() -> Cluster {
             .await
             .unwrap();
     }
-    make(&server, FURNISHED, BARE).await;
+    make(&postgres, FURNISHED, BARE).await;
     let tenants = furnish(&server).await;
-    Cluster { server, tenants }
+    Cluster {
+        server,
+        postgres,
+        tenants,
+    }
 }
 
 /// Two tenants, and every table of ours in mode `enforce`.

@@ -18,12 +18,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use rowhouse::{Config, Context, Error, Rowhouse, SealSource};
+use tokio::sync::OnceCell;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
-use crate::world::{World, cluster, config, connect, try_connect};
+use crate::world::{Tenant, World, cluster, config, connect, drop_database, template, try_connect};
 
 /// One attack, or one look at the catalogue.
 pub type Check = for<'a> fn(&'a World) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -62,12 +63,15 @@ pub const THEIR_RESOURCE: &str = "00000000-0000-7000-8000-00000000b001";
 
 /// Two tenants with rows: in a table of the user's own, `public.notes`, and in ours.
 pub async fn scene() -> World {
-    let world = World::new().await;
-    let root = world.superuser().await;
-    walled(&root, "notes").await;
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    World::copy_of(TEMPLATE.get_or_init(|| template("scene", rows)).await).await
+}
+
+async fn rows(root: &Client, [alpha, beta]: &[Tenant; 2]) {
+    walled(root, "notes").await;
     for (tenant, resource, bodies) in [
-        (&world.alpha, MY_RESOURCE, "alpha one,alpha two"),
-        (&world.beta, THEIR_RESOURCE, "beta one,beta two,beta three"),
+        (alpha, MY_RESOURCE, "alpha one,alpha two"),
+        (beta, THEIR_RESOURCE, "beta one,beta two,beta three"),
     ] {
         let (id, owner, slug) = (tenant.id.uuid(), tenant.owner.uuid(), tenant.slug);
         root.batch_execute(&format!(
@@ -79,18 +83,13 @@ pub async fn scene() -> World {
         .await
         .unwrap();
     }
-    world
 }
 
-/// Drops the world's database, each of which takes ten megabytes. The world of a check that failed stays.
+/// The world of a check that failed stays.
 pub async fn tear_down(world: World) {
     let database = world.database.clone();
     drop(world);
-    connect(&cluster().superuser("postgres"))
-        .await
-        .batch_execute(&format!("drop database {database} with (force)"))
-        .await
-        .unwrap();
+    drop_database(&database).await;
 }
 
 /// Makes `public.<table> (tenant_id, id int, body text)` and puts it behind the wall, as `tables protect` would.
