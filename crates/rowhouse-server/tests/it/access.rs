@@ -1,5 +1,5 @@
 //! Why somebody may do something, over HTTP: in our own words and in those of `AuthZEN`. That the answers are the database's is
-//! shown in the library's tests (rights.rs); here is who may ask, and how it is told.
+//! shown in the library's tests (rights/mod.rs); here is who may ask, and how it is told.
 
 use rowhouse::members::Role;
 use serde_json::{Value, json};

@@ -4,6 +4,7 @@
 
 mod acceptance;
 mod access;
+mod audit_guide;
 mod bad_input;
 mod callers;
 mod command_walk;

@@ -30,22 +30,42 @@ mod world;
 /// Each check is also a mutant's killer, found by its name.
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let files: [&[(&str, attacks::Check)]; 15] = [
+    let files: [&[(&str, attacks::Check)]; 35] = [
         attacks::a_wall::CHECKS,
         attacks::b_ways_around::CHECKS,
         attacks::c_context::CHECKS,
+        attacks::c_context::forged::CHECKS,
+        attacks::c_context::keys::CHECKS,
+        attacks::c_context::left_behind::CHECKS,
         attacks::d_keys::CHECKS,
         attacks::e_side_channels::CHECKS,
         attacks::p_projects::CHECKS,
+        attacks::p_projects::context::CHECKS,
         catalogue::CHECKS,
+        catalogue::functions::CHECKS,
+        catalogue::grants::CHECKS,
         deployments::CHECKS,
         mail::CHECKS,
+        pool::CHECKS,
         provisioning::CHECKS,
         people::CHECKS,
+        people::accepting::CHECKS,
+        people::in_session::CHECKS,
+        people::inviting::CHECKS,
+        people::membership::CHECKS,
+        people::project_admins::CHECKS,
+        people::switching::CHECKS,
         personas::CHECKS,
         requests::CHECKS,
         rights::CHECKS,
+        rights::rules::CHECKS,
+        rights::two_tickets::CHECKS,
+        trail::CHECKS,
         wall::CHECKS,
+        wall::managing::CHECKS,
+        wall::no_longer::CHECKS,
+        wall::races::CHECKS,
+        wall::tickets::CHECKS,
     ];
     let mut names = std::collections::BTreeSet::new();
     for (name, _) in files.into_iter().flatten() {

@@ -7,13 +7,13 @@
 
 #[path = "../it/attacks/mod.rs"]
 mod attacks;
-#[path = "../it/catalogue.rs"]
+#[path = "../it/catalogue/mod.rs"]
 mod catalogue;
 #[path = "../it/deployments.rs"]
 mod deployments;
 #[path = "../it/mail.rs"]
 mod mail;
-#[path = "../it/people.rs"]
+#[path = "../it/people/mod.rs"]
 mod people;
 #[path = "../it/personas.rs"]
 mod personas;
@@ -24,12 +24,12 @@ mod pool;
 mod provisioning;
 #[path = "../it/requests.rs"]
 mod requests;
-#[path = "../it/rights.rs"]
+#[path = "../it/rights/mod.rs"]
 mod rights;
 mod taken;
 #[path = "../it/trail.rs"]
 mod trail;
-#[path = "../it/wall.rs"]
+#[path = "../it/wall/mod.rs"]
 mod wall;
 #[expect(dead_code, reason = "none of them is done to a database of nobody")]
 #[path = "../it/world.rs"]
@@ -141,19 +141,37 @@ async fn all() -> bool {
         attacks::a_wall::CHECKS,
         attacks::b_ways_around::CHECKS,
         attacks::c_context::CHECKS,
+        attacks::c_context::forged::CHECKS,
+        attacks::c_context::keys::CHECKS,
+        attacks::c_context::left_behind::CHECKS,
         attacks::d_keys::CHECKS,
         attacks::e_side_channels::CHECKS,
         attacks::p_projects::CHECKS,
+        attacks::p_projects::context::CHECKS,
         catalogue::CHECKS,
+        catalogue::functions::CHECKS,
+        catalogue::grants::CHECKS,
         deployments::CHECKS,
         mail::CHECKS,
         requests::CHECKS,
         provisioning::CHECKS,
         rights::CHECKS,
+        rights::rules::CHECKS,
+        rights::two_tickets::CHECKS,
         trail::CHECKS,
         people::CHECKS,
+        people::accepting::CHECKS,
+        people::in_session::CHECKS,
+        people::inviting::CHECKS,
+        people::membership::CHECKS,
+        people::project_admins::CHECKS,
+        people::switching::CHECKS,
         personas::CHECKS,
         wall::CHECKS,
+        wall::managing::CHECKS,
+        wall::no_longer::CHECKS,
+        wall::races::CHECKS,
+        wall::tickets::CHECKS,
         pool::CHECKS,
     ]
     .concat()

@@ -198,7 +198,7 @@ pub(super) const EXEMPT: &[(&str, &str, Probe, &str)] = &[
         "get",
         "/api/v1/me",
         Probe::Stranger,
-        "names no tenant: answers with the caller's own, as people.rs shows",
+        "names no tenant: answers with the caller's own, as people/mod.rs shows",
     ),
     (
         "get",
@@ -210,7 +210,7 @@ pub(super) const EXEMPT: &[(&str, &str, Probe, &str)] = &[
         "post",
         "/api/v1/invitations/accept",
         Probe::Nobody,
-        "for whoever has an invitation's token, of which people.rs shows what else it is refused for",
+        "for whoever has an invitation's token, of which people/invitations.rs shows what else it is refused for",
     ),
     (
         "get",

@@ -387,9 +387,9 @@ async fn protected_tables_answer_the_catalogue_as_our_own_do() {
     catalogue::nothing_but_the_floor_is_restrictive_and_nothing_else_is_public(&world).await;
     catalogue::tenant_id_leads_every_key_and_index(&world).await;
     catalogue::no_foreign_key_acts_on_another_row(&world).await;
-    catalogue::no_right_goes_beyond_rows(&world).await;
-    catalogue::nobody_may_create_anything(&world).await;
-    catalogue::tables_have_one_owner_and_functions_another(&world).await;
+    catalogue::grants::no_right_goes_beyond_rows(&world).await;
+    catalogue::grants::nobody_may_create_anything(&world).await;
+    catalogue::grants::tables_have_one_owner_and_functions_another(&world).await;
     catalogue::policies_read_no_other_table(&world).await;
 }
 

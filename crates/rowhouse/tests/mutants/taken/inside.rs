@@ -10,8 +10,8 @@ pub const INSIDE: &[Mutation] = &[
     ),
     (
         "two tickets: a project is compared without its tenant",
-        "select pg_temp.edit_policy('rowhouse.resources', 'project_floor', 'rowhouse.pair(tenant_id, project_id) = ANY (( SELECT rowhouse.projects_inside() AS projects_inside)::text[])', 'project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])'); alter policy reading on rowhouse.resources using (true)",
-        "two_tickets_show_no_more_in_a_cursor",
+        "select pg_temp.edit_policy('rowhouse.resources', 'project_floor', 'rowhouse.pair(tenant_id, project_id) = ANY (( SELECT rowhouse.projects_inside() AS projects_inside)::text[])', 'project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])'); alter policy reading on rowhouse.resources using (visibility <> 'private')",
+        "two_tickets_show_no_more_in_a_loop",
     ),
     (
         "two tickets: a role is asked without its tenant",
@@ -22,6 +22,26 @@ pub const INSIDE: &[Mutation] = &[
         "two tickets: an audience is compared without its tenant",
         "select pg_temp.edit_policy('rowhouse.resources', 'writing', 'rowhouse.pair(tenant_id, audience) = ANY (( SELECT rowhouse.edits_inside() AS edits_inside)::text[])', 'audience = ANY (( SELECT rowhouse.caller_edits() AS caller_edits)::uuid[])'); select pg_temp.edit_policy('rowhouse.resources', 'reading', 'rowhouse.pair(tenant_id, owner_id) = ANY (( SELECT rowhouse.principals_inside() AS principals_inside)::text[])', 'owner_id = ANY (( SELECT rowhouse.caller_principals() AS caller_principals)::uuid[])')",
         "two_tickets_change_no_more_in_one_statement",
+    ),
+    (
+        "two tickets: who may share is asked without the tenant",
+        "select pg_temp.edit('rowhouse.may_share', 'r.tenant_id = tenant and', '')",
+        "two_tickets_change_no_more_in_one_statement",
+    ),
+    (
+        "two tickets: who reads the trail is asked without its tenant",
+        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', '(tenant_id, true) = ( SELECT rowhouse.bound_tenant() AS bound_tenant,', 'true = ( SELECT')",
+        "two_tickets_show_no_more_in_a_loop",
+    ),
+    (
+        "two tickets: a project of the trail is compared without its tenant",
+        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', 'rowhouse.pair(tenant_id, project_id) = ANY (( SELECT rowhouse.projects_inside() AS projects_inside)::text[])', 'project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])')",
+        "two_tickets_show_no_more_in_a_loop",
+    ),
+    (
+        "two tickets: who sees what the trail tells of is asked without the tenant",
+        "select pg_temp.edit('rowhouse.may_see', 'r.tenant_id = tenant and', '')",
+        "two_tickets_show_no_more_in_a_loop",
     ),
     (
         "inside: who went is given something",
@@ -40,6 +60,11 @@ pub const INSIDE: &[Mutation] = &[
     raise exception ''the caller', 'for share;
   if false then
     raise exception ''the caller')",
+        "a_removed_manager_leaves_nothing_behind",
+    ),
+    (
+        "inside: who was demoted enters again while he shares",
+        "drop trigger given on rowhouse.resource_acl; create trigger given after insert or update on rowhouse.resource_acl for each row execute function rowhouse_private.entry_given()",
         "a_removed_manager_leaves_nothing_behind",
     ),
     (
