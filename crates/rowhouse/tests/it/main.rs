@@ -2,6 +2,7 @@
 
 #![cfg(test)] // so that clippy sees helpers, too, as tests
 
+mod abandoned;
 mod attacks;
 mod catalogue;
 mod chinook;
