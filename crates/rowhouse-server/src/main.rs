@@ -106,7 +106,7 @@ enum Command {
     Seed,
     /// Say who the holder of a key is to the database
     Ping {
-        /// An API key; better in the environment than on the command line
+        /// An API key; better in the environment than on the command line, which wins
         #[arg(
             long,
             env = "ROWHOUSE_KEY",
