@@ -13,6 +13,7 @@ mod embedded;
 mod isolation;
 mod keys;
 mod mail;
+mod names;
 mod people;
 mod personas;
 mod plans;
