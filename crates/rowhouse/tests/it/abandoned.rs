@@ -71,7 +71,7 @@ async fn is_as_new(world: &World, root: &Client, house: &Rowhouse, sql: &str, po
         begun > dropped,
         "HOLE: after {polls} polls somebody else's transaction was open"
     );
-    tx.query(sql, &[&(2 * POLLS as i32)]).await.unwrap();
+    tx.query(sql, &[&50_i32]).await.unwrap();
     let prepared: i64 = tx
         .one(
             "select count(*) from pg_prepared_statements where statement = $1",
@@ -225,7 +225,7 @@ async fn a_statement_dropped_while_it_is_prepared_holds_nobody_up() {
         assert!(cut.is_err(), "it did not wait");
         assert_eq!(notes_through(&house, &theirs).await, THEIRS);
     };
-    let both = async { tokio::join!(in_steps, in_one_go) };
+    let both = Box::pin(async { tokio::join!(in_steps, in_one_go) });
     tokio::time::timeout(Duration::from_secs(20), both)
         .await
         .expect("the next tenant waits for what somebody else gave up");
