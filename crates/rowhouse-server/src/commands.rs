@@ -121,12 +121,12 @@ pub async fn operator_token(
     target: &Target,
     settings: &Settings,
     name: &str,
-    ttl: Option<u64>,
+    expires: operators::Expires,
     out: Output,
 ) -> Result<()> {
     let house = target.place(settings)?.house(settings).await?;
     let mut tx = house.begin_platform_as(operator()).await?;
-    let (id, token) = operators::issue(&mut tx, name, ttl.map(Duration::from_secs)).await?;
+    let (id, token) = operators::issue(&mut tx, name, expires).await?;
     tx.commit().await?;
     out.show(
         &json!({ "id": id, "name": name, "token": token.reveal() }),

@@ -19,6 +19,7 @@ const OTHERS: &[&str] = &[
     "ROWHOUSE_POSTGRES_BIN",
     "ROWHOUSE_PGBOUNCER",
     "ROWHOUSE_KEY",
+    "ROWHOUSE_SESSION",
 ];
 
 /// As in `config.default.toml`, which says what each means.

@@ -56,6 +56,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use rowhouse::ids::OperatorTokenId;
+use rowhouse::operators::Expires;
 use rowhouse::tables::Mode;
 use rowhouse::{Access, Error, Result};
 
@@ -106,7 +107,7 @@ enum Command {
     Seed,
     /// Say who the holder of a key is to the database
     Ping {
-        /// An API key; better in the environment than on the command line
+        /// An API key; better in the environment than on the command line, which wins
         #[arg(
             long,
             env = "ROWHOUSE_KEY",
@@ -235,9 +236,9 @@ enum Operator {
         /// By which people recognise it
         #[arg(long, default_value = "operator")]
         name: String,
-        /// Seconds until it expires (default: never)
-        #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3_153_600_000))]
-        ttl: Option<u64>,
+        /// When it ends, such as 2030-01-01T00:00:00Z, or never (default: 90 days from now)
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<Expires>,
     },
     /// List the tokens, also those that were revoked
     List,
@@ -387,8 +388,9 @@ async fn do_it(cli: Cli, mut settings: Settings) -> Result<()> {
         Command::Seal(Seal::Rotate { force }) => {
             commands::rotate_seal(target, &settings, force, out).await
         }
-        Command::Operator(Operator::Token { name, ttl }) => {
-            commands::operator_token(target, &settings, &name, ttl, out).await
+        Command::Operator(Operator::Token { name, expires }) => {
+            commands::operator_token(target, &settings, &name, expires.unwrap_or_default(), out)
+                .await
         }
         Command::Operator(Operator::List) => commands::list_operators(target, &settings, out).await,
         Command::Operator(Operator::Revoke { token }) => {

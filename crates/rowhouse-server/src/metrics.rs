@@ -140,7 +140,11 @@ fn connections(registry: &mut Registry, house: &Rowhouse) {
 /// Of the whole platform, whichever process probed, and also those that an operator made.
 fn probes(registry: &mut Registry, summary: &Summary) {
     let runs = Family::<Label, Counter>::default();
-    for (verdict, count) in [("held", summary.held), ("leak", summary.leaked)] {
+    for (verdict, count) in [
+        ("held", summary.held),
+        ("incomplete", summary.incomplete),
+        ("leak", summary.leaked),
+    ] {
         runs.get_or_create(&[("verdict", verdict)])
             .inc_by(count.unsigned_abs());
     }

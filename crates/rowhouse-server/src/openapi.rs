@@ -41,7 +41,10 @@ impl Modify for Common {
             .components
             .get_or_insert_with(|| ComponentsBuilder::new().build());
         for (name, what) in [
-            ("operator", "An operator's token: `op_` and 32 characters"),
+            (
+                "operator",
+                "An operator's token: `op_` and 32 characters. It ends 90 days after it was issued, unless another moment or `never` was asked for",
+            ),
             (
                 "caller",
                 "An API key (`tk_` and 32 characters), a session (`ses_` and 32 characters), or a ticket (`\\x..`)",

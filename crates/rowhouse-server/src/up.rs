@@ -7,7 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use rowhouse::embedded::{Embedded, Options};
-use rowhouse::{Error, Owner, Result, Rowhouse, Secret, logins, migrate, operators};
+use rowhouse::operators::{self, Expires};
+use rowhouse::{Error, Owner, Result, Rowhouse, Secret, logins, migrate};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Settings;
@@ -140,7 +141,8 @@ async fn operator_token(data: &Path, house: &Rowhouse) -> Result<String> {
         tx.commit().await?;
         return Ok(kept.operator_token);
     }
-    let (_, token) = operators::issue(&mut tx, "rowhouse up", None).await?;
+    // It lies beside the owner's URL, and nobody would look for why an `up` of three months answers no more.
+    let (_, token) = operators::issue(&mut tx, "rowhouse up", Expires::Never).await?;
     tx.commit().await?;
     Ok(token.reveal().to_owned())
 }

@@ -202,6 +202,9 @@ pub struct Sealed {
 
 /// Seals the trails of all tenants, one after the other, each batch in a transaction of its own. A trail that cannot be
 /// sealed holds up no other.
+///
+/// Each is asked, also where nothing came in: a transaction, and in it a look at the index of what is not sealed. Which tenants
+/// have rows to seal is a question over all of them, and there is no login that the wall lets ask it.
 pub async fn seal_everywhere(house: &Rowhouse) -> Result<Sealed> {
     let mut all = Sealed::default();
     let mut filter = tenants::Filter::default();

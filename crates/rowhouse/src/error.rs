@@ -104,8 +104,9 @@ pub enum Error {
     /// The transaction did not commit, because it was not open any more, or not the one that was begun.
     #[error("not committed: {0}")]
     ContextLost(String),
-    /// The connection broke while COMMIT was under way: it may have committed or not.
-    #[error("the connection broke during COMMIT: whether it took effect is unknown")]
+    /// COMMIT was sent, and the connection broke before its answer, or the answer of the statement that it was sent with could
+    /// not be read: it may have committed or not.
+    #[error("whether COMMIT took effect is unknown: {0}")]
     CommitUnknown(#[source] tokio_postgres::Error),
     /// Every connection was in use for longer than the pool's time limit.
     #[error("no connection became free in time")]

@@ -307,6 +307,47 @@ mod tests {
         assert!(told.unwrap_err().ends_with("plain form: admin"));
     }
 
+    /// docs/api.md says so, under Names: whoever closes one of these changes it there.
+    #[test]
+    fn what_looks_the_same_and_is_a_name_of_its_own() {
+        for (one, other) in [
+            ("Caf\u{E9}", "Cafe\u{301}"),
+            ("Acme Inc", "Acme  Inc"),
+            ("山田 太郎", "山田\u{3000}太郎"),
+            ("葛城", "葛\u{E0100}城"),
+            ("नाम्हाय", "नाम्\u{200C}हाय"),
+            ("☎", "☎\u{FE0E}"),
+            ("Ape", "\u{410}\u{440}\u{435}"),
+            ("Ill", "lll"),
+            ("Modem", "Modern"),
+            ("Acme", "acme"),
+        ] {
+            assert_ne!(one, other);
+            for text in [one, other] {
+                assert!(name("name", text).is_ok(), "{}", text.escape_unicode());
+            }
+        }
+        for text in ["rn-l1", "m-i1"] {
+            assert!(slug("slug", text).is_ok(), "{text}");
+        }
+        // What a title may hold beside.
+        for text in ["Acme\u{A0}Inc", "\u{410}cme", "ﬁrm", "Acme\u{2009}Inc"] {
+            assert!(title("title", text).is_ok() && name("name", text).is_err());
+        }
+    }
+
+    #[test]
+    fn blanks_at_the_ends_are_refused_of_any_kind() {
+        for blank in [
+            ' ', '\t', '\n', '\u{A0}', '\u{2009}', '\u{3000}', '\u{2028}', '\u{FEFF}',
+        ] {
+            for text in [format!("acme{blank}"), format!("{blank}acme")] {
+                assert!(title("title", &text).is_err(), "{}", text.escape_unicode());
+            }
+        }
+        assert!(title("title", "acme").is_ok());
+    }
+
     #[test]
     fn what_nobody_sees_is_refused_where_nobody_sees_it() {
         for text in [

@@ -1,12 +1,13 @@
 //! Operators: those who run the platform. Tables `rowhouse.operator_tokens`, `rowhouse.platform_audit`.
 //!
-//! Invariants: a token is shown once and kept as a digest; it expires or is revoked, and then opens nothing; whatever an
+//! Invariants: a token is shown once and kept as a digest; it expires or is revoked, and then opens nothing; it expires unless somebody
+//! asked otherwise; whatever an
 //! operator changes stands in `platform_audit`, and where it concerns a tenant, in that tenant's own trail too. What he reads
 //! over HTTP is noted there by the server.
 
-use std::time::Duration;
+use std::str::FromStr;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use tokio_postgres::Row;
@@ -84,30 +85,68 @@ impl From<&Row> for OperatorToken {
     }
 }
 
-/// Issues a token, under a name by which people recognise it. Without `ttl` it lasts until it is revoked.
+/// How many days a token lasts for which nothing else was said.
+pub const DAYS: i32 = 90;
+
+/// When a token is to end by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Expires {
+    /// [`DAYS`] after it is issued.
+    #[default]
+    Usually,
+    /// Then.
+    At(Timestamp),
+    /// It lasts until it is revoked.
+    Never,
+}
+
+impl FromStr for Expires {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "never" => Ok(Self::Never),
+            at => at.parse().map(Self::At).map_err(|_| {
+                Error::invalid(
+                    "expires",
+                    "must be a moment, such as 2030-01-01T00:00:00Z, or never",
+                )
+            }),
+        }
+    }
+}
+
+/// Issues a token, under a name by which people recognise it.
 pub async fn issue(
     tx: &mut PlatformTx,
     name: &str,
-    ttl: Option<Duration>,
+    expires: Expires,
 ) -> Result<(OperatorTokenId, Secret)> {
     names::name("name", name)?;
     let id = OperatorTokenId::new();
     let token = tokens::make(PREFIX);
-    let seconds = ttl
-        .map(|ttl| SignedDuration::try_from(ttl).map(|ttl| ttl.as_secs_f64()))
-        .transpose()
-        .map_err(|_| Error::invalid("ttl", "is too long"))?;
-    tx.execute(
-        "insert into rowhouse.operator_tokens (id, name, digest, expires_at)
-         values ($1, $2, $3, now() + make_interval(secs => $4))",
-        &[
-            &id,
-            &name,
-            &tokens::digest(token.reveal()).as_slice(),
-            &seconds,
-        ],
-    )
-    .await?;
+    let (days, at) = match expires {
+        Expires::Usually => (Some(DAYS), None),
+        Expires::At(at) => (None, Some(at)),
+        Expires::Never => (None, None),
+    };
+    let issued = tx
+        .execute(
+            "insert into rowhouse.operator_tokens (id, name, digest, expires_at)
+             select $1, $2, $3, coalesce($4::timestamptz, now() + make_interval(days => $5))
+             where coalesce($4 > clock_timestamp(), true)",
+            &[
+                &id,
+                &name,
+                &tokens::digest(token.reveal()).as_slice(),
+                &at,
+                &days,
+            ],
+        )
+        .await?;
+    if issued == 0 {
+        return Err(Error::invalid("expires", "must lie in the future"));
+    }
     act(tx, "operators.issue", id.uuid()).await?;
     Ok((id, token))
 }

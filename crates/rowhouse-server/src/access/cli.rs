@@ -3,31 +3,25 @@
 use clap::{Args, Subcommand};
 use rowhouse::access::{self, Action};
 use rowhouse::ids::{PrincipalId, ResourceId};
-use rowhouse::{Context, Result, keys, sessions};
+use rowhouse::{Error, Result, keys, sessions};
 
 use crate::config::Settings;
 use crate::connection::Target;
 use crate::output::Output;
 
+const KEY: &str = "ROWHOUSE_KEY";
+const SESSION: &str = "ROWHOUSE_SESSION";
+
 /// `rowhouse access --key tk_..`, or `--session ses_..`.
 #[derive(Args)]
+#[group(required = in_environment(KEY).or(in_environment(SESSION)).is_none(), multiple = false)]
 pub struct Access {
-    /// An API key of the tenant; better in the environment than on the command line
-    #[arg(
-        long,
-        env = "ROWHOUSE_KEY",
-        hide_env_values = true,
-        value_name = "tk_..",
-        required_unless_present = "session"
-    )]
+    /// An API key of the tenant. Without it and --session: the environment's `ROWHOUSE_KEY`, which is the better place
+    #[arg(long, value_name = "tk_..")]
     key: Option<String>,
-    /// The session of a user, who may ask about himself, and as an owner or admin about everybody
-    #[arg(
-        long,
-        env = "ROWHOUSE_SESSION",
-        hide_env_values = true,
-        value_name = "ses_.."
-    )]
+    /// The session of a user, who may ask about himself, and as an owner or admin about everybody. Without it and --key: the
+    /// environment's `ROWHOUSE_SESSION`, which is the better place
+    #[arg(long, value_name = "ses_..")]
     session: Option<String>,
     #[command(subcommand)]
     command: Command,
@@ -50,10 +44,11 @@ enum Command {
 impl Access {
     /// Does it.
     pub async fn run(self, target: &Target, settings: &Settings, out: Output) -> Result<()> {
+        let credential = self.credential()?;
         let house = target.place(settings)?.house(settings).await?;
-        let context: Context = match (&self.session, &self.key) {
-            (Some(session), _) => sessions::authenticate(&house, session).await?,
-            (None, key) => keys::authenticate(&house, key.as_deref().unwrap_or_default()).await?,
+        let context = match credential {
+            Credential::Key(key) => keys::authenticate(&house, &key).await?,
+            Credential::Session(session) => sessions::authenticate(&house, &session).await?,
         };
         let Command::Explain {
             principal,
@@ -73,4 +68,31 @@ impl Access {
             )
         })
     }
+    /// What the command line names, else the environment. One of two is not chosen for the caller: he could take the answer
+    /// for the other's.
+    fn credential(&self) -> Result<Credential> {
+        let given = match (&self.key, &self.session) {
+            (None, None) => (in_environment(KEY), in_environment(SESSION)),
+            (key, session) => (key.clone(), session.clone()),
+        };
+        match given {
+            (Some(key), None) => Ok(Credential::Key(key)),
+            (None, Some(session)) => Ok(Credential::Session(session)),
+            _ => Err(Error::Config(format!(
+                "{KEY} and {SESSION} are both set: leave one of them, or say which with --key or --session"
+            ))),
+        }
+    }
+}
+
+/// As whom is asked.
+enum Credential {
+    Key(String),
+    Session(String),
+}
+
+fn in_environment(variable: &str) -> Option<String> {
+    std::env::var(variable)
+        .ok()
+        .filter(|value| !value.is_empty())
 }

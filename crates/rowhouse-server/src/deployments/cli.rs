@@ -15,7 +15,7 @@ use crate::output::{Output, table};
 /// `rowhouse deployments --key tk_..`.
 #[derive(Args)]
 pub struct Deployments {
-    /// An API key of the tenant; better in the environment than on the command line
+    /// An API key of the tenant; better in the environment than on the command line, which wins
     #[arg(
         long,
         env = "ROWHOUSE_KEY",

@@ -18,7 +18,7 @@ use crate::tenants::cli::entire;
 /// `rowhouse resources --key tk_..`.
 #[derive(Args)]
 pub struct Resources {
-    /// An API key of the tenant; better in the environment than on the command line
+    /// An API key of the tenant; better in the environment than on the command line, which wins
     #[arg(
         long,
         env = "ROWHOUSE_KEY",

@@ -5,7 +5,7 @@ use rowhouse::members::Role;
 use serde_json::{Value, json};
 
 use crate::callers::{Tenant, call, number, post, text};
-use crate::world::shared;
+use crate::world::{Ran, rowhouse, shared};
 
 /// A private resource of a key; the key's secret and its id.
 fn scene() -> (Tenant, String, String, String) {
@@ -296,4 +296,66 @@ fn from_the_command_line_one_asks_as_a_key_or_as_a_person() {
         0,
         "a key is no session"
     );
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_of_two_neither_is_chosen() {
+    let (home, resource, key, owner) = scene();
+    let session = home.session(home.user(Role::Owner));
+    let explain = |variables: &[(&str, &str)], by: &[&str]| {
+        let mut command = rowhouse();
+        command
+            .arg("access")
+            .args(by)
+            .args(["explain", &owner, "read", &resource])
+            .arg("--data")
+            .arg(shared().data())
+            .envs(variables.iter().copied());
+        Ran::from(command.output().unwrap())
+    };
+    // The private resource is the key's; of whoever holds the session it is hidden.
+    let as_key = |ran: &Ran| assert!(ran.code == 0 && ran.stdout.contains("allowed"), "{ran:?}");
+    let as_session = |ran: &Ran| {
+        let hidden = ran.stderr.contains("no such resource");
+        assert!(ran.code == 1 && hidden, "{ran:?}");
+    };
+    let (in_key, in_session) = (
+        ("ROWHOUSE_KEY", key.as_str()),
+        ("ROWHOUSE_SESSION", session.as_str()),
+    );
+    as_key(&explain(&[in_key], &[]));
+    as_session(&explain(&[in_session], &[]));
+    as_session(&explain(&[in_key], &["--session", &session]));
+    as_key(&explain(&[in_session], &["--key", &key]));
+    as_key(&explain(&[in_key, in_session], &["--key", &key]));
+    as_session(&explain(&[in_key, in_session], &["--session", &session]));
+    as_key(&explain(&[in_key, ("ROWHOUSE_SESSION", "")], &[]));
+    let both = explain(&[], &["--session", &session, "--key", &key]);
+    let said = &both.stderr;
+    assert!(
+        said.contains("'--key <tk_..>'") && said.contains("'--session <ses_..>'"),
+        "{said}"
+    );
+    assert_eq!(both.code, 2, "{said}");
+    let both = explain(&[in_key, in_session], &[]);
+    let said = &both.stderr;
+    assert!(said.contains("ROWHOUSE_KEY and ROWHOUSE_SESSION"), "{said}");
+    assert_eq!(both.code, 1, "{said}");
+    let help = explain(&[], &["--help"]).stdout;
+    for said in ["ROWHOUSE_KEY", "ROWHOUSE_SESSION", "Without it and"] {
+        assert!(help.contains(said), "{help}");
+    }
+    // Where there is a key only, too.
+    let list = |variable: &str, flag: &[&str]| {
+        let mut command = rowhouse();
+        command
+            .arg("resources")
+            .args(flag)
+            .args(["show", &resource, "--data"]);
+        command.arg(shared().data()).env("ROWHOUSE_KEY", variable);
+        Ran::from(command.output().unwrap()).code
+    };
+    assert_eq!(list("tk_none", &["--key", &key]), 0);
+    assert_eq!(list(&key, &["--key", "tk_none"]), 1);
+    assert_eq!(list(&key, &[]), 0);
 }

@@ -10,7 +10,7 @@ use rowhouse::{Config, Owner, Rowhouse, SealSource, logins, tenants};
 use serde_json::Value;
 
 use crate::callers::{Serve, Tenant, get, library, operator, own_database, runtime, text};
-use crate::smtp::{Smtp, header};
+use crate::smtp::{Smtp, Tls, header};
 use crate::world::{House, shared};
 
 /// A database of its own, and the library on it.
@@ -156,14 +156,14 @@ fn a_mail_survives_a_server_that_is_down_slow_or_says_not_now() {
         }
     };
     office.wait(id, failing("cannot be reached"));
-    smtp.start("4xx", false);
+    smtp.start("4xx", Tls::None);
     office.wait(id, failing("answered 451"));
-    smtp.start("slow", false);
+    smtp.start("slow", Tls::None);
     office.wait(id, failing("did not answer in time"));
     // Whoever waits for a mail server holds nothing up.
     let answer = get("/readyz").send_to(serve.port);
     assert_eq!(answer.status, 200);
-    smtp.start("accept", false);
+    smtp.start("accept", Tls::None);
     office.wait(id, |state| state.0 == "sent" && !state.3);
     let given = smtp.given();
     let accepted: Vec<&Value> = given.iter().filter(|m| m["mood"] == "accept").collect();
@@ -193,12 +193,12 @@ fn what_is_refused_for_good_or_too_often_ends() {
     office.wait(nowhere, |(status, attempts, why, text)| {
         status == "failed" && *attempts == 1 && why.contains("address") && !text
     });
-    smtp.start("4xx", false);
+    smtp.start("4xx", Tls::None);
     let often = office.queue("eve@example.com");
     office.wait(often, |(status, attempts, why, text)| {
         status == "failed" && *attempts == 2 && why.contains("451") && !text
     });
-    smtp.start("accept", false);
+    smtp.start("accept", Tls::None);
     let fine = office.queue("eve@example.com");
     office.wait(fine, |(status, ..)| status == "sent");
     assert!(!serve.log().contains("eve@"), "an address in the log");
@@ -208,7 +208,7 @@ fn what_is_refused_for_good_or_too_often_ends() {
 fn starttls_comes_before_the_password_and_before_the_mail() {
     let office = Office::new("mail_tls");
     let mut smtp = Smtp::down();
-    smtp.start("accept", true);
+    smtp.start("accept", Tls::Starttls);
     let certificate = smtp.certificate();
     let signed_in = [
         ("ROWHOUSE_MAIL_TLS", "starttls"),
@@ -233,16 +233,65 @@ fn starttls_comes_before_the_password_and_before_the_mail() {
     );
     drop(serve);
     // A server without STARTTLS gets neither.
-    smtp.start("accept", false);
+    smtp.start("accept", Tls::None);
     let before = office.state(id).1;
     let serve = office.serve(&smtp, &with_ca);
     office.wait(id, |state| state.1 > before && state.2.contains("server"));
     assert!(smtp.given().is_empty(), "in the clear");
-    smtp.start("accept", true);
+    smtp.start("accept", Tls::Starttls);
     office.wait(id, |state| state.0 == "sent");
     drop(serve);
     let given = smtp.given();
     assert_eq!(given.len(), 1);
+    assert_eq!(
+        (&given[0]["tls"], &given[0]["user"]),
+        (&Value::from(true), &"rowhouse".into())
+    );
+}
+
+/// From the first byte on: nothing is said to a server whose certificate nobody vouches for, and the mail waits.
+#[test]
+fn tls_from_the_first_byte_on_takes_a_certificate_that_is_vouched_for() {
+    let office = Office::new("mail_smtps");
+    let mut smtp = Smtp::down();
+    smtp.start("accept", Tls::FirstByte);
+    let mut settings = vec![
+        ("ROWHOUSE_MAIL_TLS", "tls"),
+        ("ROWHOUSE_MAIL_USER", "rowhouse"),
+        ("ROWHOUSE_MAIL_PASSWORD", "wall"),
+    ];
+    let id = office.queue("eve@example.com");
+    let refused = |attempts: i32| {
+        move |state: &(String, i32, String, bool)| {
+            let why = "no TLS with the mail server: is its certificate good?";
+            state.0 == "queued" && state.1 > attempts && state.2 == why && state.3
+        }
+    };
+    // An authority that nobody named; and another one than the server's.
+    let serve = office.serve(&smtp, &settings);
+    office.wait(id, refused(0));
+    drop(serve);
+    let elsewhere = Smtp::down();
+    let other = elsewhere.certificate();
+    let before = office.state(id).1;
+    let serve = office.serve(
+        &smtp,
+        &[&settings[..], &[("ROWHOUSE_MAIL_CA", &other)]].concat(),
+    );
+    office.wait(id, refused(before));
+    drop(serve);
+    assert!(smtp.given().is_empty(), "to whoever answers");
+    let certificate = smtp.certificate();
+    settings.push(("ROWHOUSE_MAIL_CA", &certificate));
+    let serve = office.serve(&smtp, &settings);
+    office.wait(id, |state| state.0 == "sent" && !state.3);
+    // A server that takes STARTTLS only is not spoken to in the clear.
+    smtp.start("accept", Tls::Starttls);
+    let next = office.queue("eve@example.com");
+    office.wait(next, refused(0));
+    drop(serve);
+    let given = smtp.given();
+    assert_eq!(given.len(), 1, "{given:?}");
     assert_eq!(
         (&given[0]["tls"], &given[0]["user"]),
         (&Value::from(true), &"rowhouse".into())

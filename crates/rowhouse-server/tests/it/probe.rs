@@ -152,11 +152,14 @@ fn a_service_probes_by_itself() {
     while count(&owner(&house), held) == 0 {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
+    // One that stops early tells of no hole, and does not say that there is none.
+    let early = answer(&house, &["--limit", "1", "--pause", "1000"], 2);
+    assert_ne!(early["incomplete"], serde_json::json!([]), "{early}");
     let service = Serve::on(&owner(&house), &[("ROWHOUSE_PROBE_EVERY", "1")]);
     let began = Instant::now();
     loop {
         let past = answer(&house, &["--history"], 0);
-        if past.as_array().unwrap().len() >= 2 {
+        if past.as_array().unwrap().len() >= 3 {
             assert_eq!(past[0]["verdict"], "held");
             break;
         }
@@ -171,6 +174,8 @@ fn a_service_probes_by_itself() {
 fn counted(house: &House, service: &Serve) {
     let connection = house.connection();
     let operator = connection["operator_token"].as_str().unwrap();
+    let whole = "select count(*) from rowhouse.probes where verdict = 'held' and detail -> 'incomplete' = '[]'";
+    let held = || count(&owner(house), whole);
     let numbers = get("/metrics").by(operator).send_to(service.port);
     assert_eq!(numbers.status, 200);
     let lines: Vec<&str> = numbers.body.lines().collect();
@@ -181,7 +186,16 @@ fn counted(house: &House, service: &Serve) {
             .parse()
             .unwrap()
     };
-    assert!(number(r#"rowhouse_probe_runs_total{verdict="held"}"#) >= 2.0);
+    let of = |verdict: &str| {
+        number(&format!(
+            r#"rowhouse_probe_runs_total{{verdict="{verdict}"}}"#
+        ))
+    };
+    assert!((of("incomplete") - 1.0).abs() < 0.5, "{lines:#?}");
+    assert!(
+        (2.0..=f64::from(u32::try_from(held()).unwrap())).contains(&of("held")),
+        "{lines:#?}"
+    );
     for none in [
         r#"rowhouse_probe_runs_total{verdict="leak"}"#,
         "rowhouse_probe_last_leaks ",

@@ -10,6 +10,15 @@ use tempfile::TempDir;
 
 use crate::world::free_port;
 
+/// How it is spoken to.
+#[derive(Clone, Copy)]
+pub enum Tls {
+    None,
+    Starttls,
+    /// `smtps`: nothing goes over the line in the clear.
+    FirstByte,
+}
+
 /// A port, and a server on it while one runs.
 pub struct Smtp {
     pub port: u16,
@@ -30,12 +39,12 @@ impl Smtp {
     /// A server in this mood, which takes whatever it is sent in the clear.
     pub fn up(mood: &str) -> Self {
         let mut smtp = Self::down();
-        smtp.start(mood, false);
+        smtp.start(mood, Tls::None);
         smtp
     }
 
-    /// Starts it, or starts it anew, in this mood; `tls`: it insists on STARTTLS and a password.
-    pub fn start(&mut self, mood: &str, tls: bool) {
+    /// Starts it, or starts it anew, in this mood. Where it takes TLS, it insists on it, and on a password.
+    pub fn start(&mut self, mood: &str, tls: Tls) {
         self.stop();
         let mut command = Command::new("python3");
         command
@@ -43,8 +52,13 @@ impl Smtp {
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/smtp/server.py"))
             .args([&self.port.to_string(), mood])
             .arg(self.folder.path().join("log"));
-        if tls {
-            command.args([self.certificate(), self.folder_file("key.pem")]);
+        let how = match tls {
+            Tls::None => None,
+            Tls::Starttls => Some("starttls"),
+            Tls::FirstByte => Some("tls"),
+        };
+        if let Some(how) = how {
+            command.args([how, &self.certificate(), &self.folder_file("key.pem")]);
         }
         let log = std::fs::File::create(self.folder.path().join("err")).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();

@@ -171,12 +171,14 @@ fn both_trails_name_the_operator_and_the_request() {
 fn an_operators_token_that_ended_opens_nothing_from_the_next_request_on() {
     let home = Tenant::founded();
     let (id, revoked) = issued("revoked", &[]);
-    let (_, short) = issued("short", &["--ttl", "1"]);
+    let soon = number("select extract(epoch from now())::bigint + 2");
+    let soon = jiff::Timestamp::from_second(soon).unwrap().to_string();
+    let (_, short) = issued("short", &["--expires", &soon]);
     for token in [&revoked, &short] {
         get(&home.path("")).by(token).gets(200);
     }
     shared().ok(&["operator", "revoke", &id]);
-    std::thread::sleep(std::time::Duration::from_millis(1100));
+    std::thread::sleep(std::time::Duration::from_millis(2100));
     let before = home.footprint();
     for token in [&revoked, &short] {
         get("/api/v1/tenants")
@@ -192,6 +194,40 @@ fn an_operators_token_that_ended_opens_nothing_from_the_next_request_on() {
     }
     assert_eq!(home.footprint(), before);
     get(&home.path("")).by(operator()).gets(200);
+}
+
+#[test]
+fn an_operators_token_ends_after_ninety_days_unless_one_says_otherwise() {
+    for (more, ends) in [
+        (&[][..], "expires_at = created_at + interval '90 days'"),
+        (&["--expires", "never"], "expires_at is null"),
+        (
+            &["--expires", "2999-01-01T00:00:00Z"],
+            "expires_at = '2999-01-01T00:00:00Z'",
+        ),
+    ] {
+        let (id, token) = issued("lasting", more);
+        get("/api/v1/tenants").by(&token).gets(200);
+        let id = uuid(&id);
+        let so =
+            format!("select count(*) from rowhouse.operator_tokens where id = '{id}' and {ends}");
+        assert_eq!(number(&so), 1, "{more:?}");
+    }
+    for (wrong, code, why) in [
+        ("2001-01-01T00:00:00Z", 1, "must lie in the future"),
+        ("90", 2, "or never"),
+    ] {
+        let ran = shared().run(&["operator", "token", "--expires", wrong]);
+        assert!(ran.code == code && ran.stderr.contains(why), "{ran:?}");
+    }
+    let help = shared().ok(&["operator", "token", "--help"]);
+    let days = format!(
+        "or never (default: {} days from now)",
+        rowhouse::operators::DAYS
+    );
+    assert!(help.contains(&days), "{help}");
+    let document = shared().ok(&["openapi"]);
+    assert!(document.contains(&format!("It ends {} days", rowhouse::operators::DAYS)));
 }
 
 fn issued(name: &str, more: &[&str]) -> (String, String) {

@@ -26,6 +26,7 @@ const CLEAN_UP: Duration = Duration::from_secs(5);
 pub(super) struct Lease {
     connection: Option<Connection>,
     clean: AtomicBool,
+    preparing: AtomicBool,
     house: Arc<Inner>,
 }
 
@@ -34,6 +35,7 @@ impl Lease {
         Self {
             connection: Some(connection),
             clean: AtomicBool::new(false),
+            preparing: AtomicBool::new(false),
             house,
         }
     }
@@ -56,11 +58,20 @@ impl Lease {
 
     /// A statement of ours; kept, where connections are.
     pub(super) async fn prepare(&self, sql: &str) -> Answer<Statement> {
-        Ok(if self.house.pooled {
-            self.get().prepare(sql).await?
+        let before = self.preparing.swap(true, Ordering::AcqRel);
+        let statement = if self.house.pooled {
+            self.get().prepare(sql).await
         } else {
-            self.get().prepare_cached(sql).await?
-        })
+            self.get().prepare_cached(sql).await
+        };
+        self.preparing.store(before, Ordering::Release);
+        statement
+    }
+
+    /// Whether there was a [`Lease::prepare`] whose end nobody waited for. The server may still be at it, and what it makes is in no
+    /// count of ours.
+    pub(super) fn is_preparing(&self) -> bool {
+        self.preparing.load(Ordering::Acquire)
     }
 }
 
@@ -96,6 +107,9 @@ pub(super) async fn come_clean(lease: Arc<Lease>, before: Option<&'static str>) 
     let asked = async {
         if let Some(before) = before {
             lease.get().batch_execute(before).await?;
+        }
+        if lease.is_preparing() {
+            return Ok(false); // a statement is left that could stand in the count for one that somebody threw away
         }
         if lease.house.pooled {
             return Ok(true); // the pooler cleans its servers, and our side of it holds nothing

@@ -1,11 +1,12 @@
 //! A transaction inside one tenant, for one caller.
 
+use std::error::Error as StdError;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::join;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{Type, WrongType};
 use tokio_postgres::{Row, Statement};
 
 use super::lease::{Answer, Lease, come_clean, commit_unknown, give_back_behind};
@@ -146,11 +147,10 @@ impl TenantTx {
     /// Makes it last. An `Ok` means that the server committed all of it.
     pub async fn commit(mut self) -> Result<()> {
         let lease = self.lease()?;
-        self.lease = None;
         if !self.opened {
-            lease.mark_clean(); // nothing was ever sent
-            return Ok(());
+            return Ok(()); // nothing was begun
         }
+        self.lease = None;
         // Apart, not as one text: a router in between would send a text of several statements to every server.
         let (whole, committed) = {
             let work = pin!(join(
@@ -178,12 +178,10 @@ impl TenantTx {
 
     /// Undoes all of it. Dropping does the same, without waiting.
     pub async fn rollback(mut self) {
-        if let Some(lease) = self.lease.take() {
-            if self.opened {
-                come_clean(lease, Some("rollback")).await;
-            } else {
-                lease.mark_clean();
-            }
+        if self.opened
+            && let Some(lease) = self.lease.take()
+        {
+            come_clean(lease, Some("rollback")).await;
         }
     }
 
@@ -200,8 +198,8 @@ impl TenantTx {
             self.commit().await?;
             return Ok(answer);
         }
-        self.lease = None; // whoever drops this future has not undone it
-        let statement = lease.get().prepare_cached(sql).await?;
+        let statement = lease.prepare(sql).await?;
+        self.lease = None; // whoever drops this future from here on has not undone it
         let head = open(&lease, &self.ticket);
         let body = run(&lease, statement);
         let ((head, answer), committed) = {
@@ -211,9 +209,11 @@ impl TenantTx {
             give_back_behind(&lease, work).await
         };
         match (head.and(answer), committed) {
-            // The line broke, and COMMIT was on its way.
-            (Err(unanswered), Err(committed)) if unanswered.as_db_error().is_none() => {
-                Err(commit_unknown(committed))
+            // No answer of the server's, or one that the driver does not know: and COMMIT was on its way.
+            (Err(unanswered), committed)
+                if unanswered.as_db_error().is_none() && !is_unsent(&unanswered) =>
+            {
+                Err(commit_unknown(committed.err().unwrap_or(unanswered)))
             }
             (answer, committed) => {
                 let answer = answer?;
@@ -287,12 +287,17 @@ impl Drop for TenantTx {
         let Some(lease) = self.lease.take() else {
             return;
         };
-        if !self.opened {
-            lease.mark_clean();
+        if !self.opened && !lease.is_preparing() {
+            lease.mark_clean(); // nothing was begun, and each answer is here
         } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(come_clean(lease, Some("rollback")));
         }
     }
+}
+
+/// Whether a parameter did not fit the statement, which then never left this process.
+fn is_unsent(error: &tokio_postgres::Error) -> bool {
+    error.source().is_some_and(<dyn StdError>::is::<WrongType>)
 }
 
 /// BEGIN and `enter`. Where nothing outlives a transaction, `enter` is an unnamed statement.

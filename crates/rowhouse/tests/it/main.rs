@@ -2,6 +2,7 @@
 
 #![cfg(test)] // so that clippy sees helpers, too, as tests
 
+mod abandoned;
 mod attacks;
 mod catalogue;
 mod chinook;
@@ -12,6 +13,7 @@ mod embedded;
 mod isolation;
 mod keys;
 mod mail;
+mod names;
 mod people;
 mod personas;
 mod plans;

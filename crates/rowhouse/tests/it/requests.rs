@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use rowhouse::idempotency::{self, Answer, Request};
-use rowhouse::{Context, Error, TenantTx, operators};
+use rowhouse::operators::{self, Expires};
+use rowhouse::{Context, Error, TenantTx};
 use serde_json::json;
 
 use crate::attacks::{
@@ -111,7 +112,9 @@ async fn operators_have_answers_of_their_own(world: &World) {
     let mut tx = world.house.begin_platform().await.unwrap();
     let mut ids = Vec::new();
     for name in ["one", "two"] {
-        let (_, token) = operators::issue(&mut tx, name, None).await.unwrap();
+        let (_, token) = operators::issue(&mut tx, name, Expires::default())
+            .await
+            .unwrap();
         ids.push(
             operators::verify(&mut tx, token.reveal())
                 .await

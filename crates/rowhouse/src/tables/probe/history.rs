@@ -90,8 +90,10 @@ pub async fn past(owner: &mut Owner, limit: u32) -> Result<Vec<Past>> {
 /// What the history comes to, for whoever watches the platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Summary {
-    /// Runs that held.
+    /// Runs that held, and left nothing out.
     pub held: i64,
+    /// Runs that held as far as they went.
+    pub incomplete: i64,
     /// Runs that found a leak.
     pub leaked: i64,
     /// When the newest run was; the next three are its own.
@@ -108,21 +110,23 @@ pub struct Summary {
 pub async fn summary(tx: &mut PlatformTx) -> Result<Summary> {
     let row = tx
         .one(
-            "select count(*) filter (where verdict = 'held'), count(*) filter (where verdict = 'leak'), max(created_at),
+            "select count(*) filter (where verdict = 'held' and complete), count(*) filter (where verdict = 'held' and not complete),
+               count(*) filter (where verdict = 'leak'), max(created_at),
                coalesce((array_agg(attempts order by created_at desc, id desc))[1], 0),
                coalesce((array_agg(leaks order by created_at desc, id desc))[1], 0),
                coalesce((array_agg(seconds order by created_at desc, id desc))[1], 0)
-             from rowhouse.probes",
+             from rowhouse.probes, lateral (select coalesce(jsonb_array_length(detail -> 'incomplete'), 0) = 0) c (complete)",
             &[],
         )
         .await?;
     Ok(Summary {
         held: row.get(0),
-        leaked: row.get(1),
-        at: row.get(2),
-        attempts: row.get(3),
-        leaks: row.get(4),
-        seconds: row.get(5),
+        incomplete: row.get(1),
+        leaked: row.get(2),
+        at: row.get(3),
+        attempts: row.get(4),
+        leaks: row.get(5),
+        seconds: row.get(6),
     })
 }
 
