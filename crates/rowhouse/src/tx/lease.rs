@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -26,7 +26,7 @@ const CLEAN_UP: Duration = Duration::from_secs(5);
 pub(super) struct Lease {
     connection: Option<Connection>,
     clean: AtomicBool,
-    preparing: AtomicBool,
+    preparing: AtomicUsize,
     house: Arc<Inner>,
 }
 
@@ -35,7 +35,7 @@ impl Lease {
         Self {
             connection: Some(connection),
             clean: AtomicBool::new(false),
-            preparing: AtomicBool::new(false),
+            preparing: AtomicUsize::new(0),
             house,
         }
     }
@@ -58,20 +58,20 @@ impl Lease {
 
     /// A statement of ours; kept, where connections are.
     pub(super) async fn prepare(&self, sql: &str) -> Answer<Statement> {
-        let before = self.preparing.swap(true, Ordering::AcqRel);
+        self.preparing.fetch_add(1, Ordering::AcqRel);
         let statement = if self.house.pooled {
             self.get().prepare(sql).await
         } else {
             self.get().prepare_cached(sql).await
         };
-        self.preparing.store(before, Ordering::Release);
+        self.preparing.fetch_sub(1, Ordering::AcqRel);
         statement
     }
 
     /// Whether there was a [`Lease::prepare`] whose end nobody waited for. The server may still be at it, and what it makes is in no
     /// count of ours.
     pub(super) fn is_preparing(&self) -> bool {
-        self.preparing.load(Ordering::Acquire)
+        self.preparing.load(Ordering::Acquire) > 0
     }
 }
 
