@@ -1,9 +1,8 @@
 //! Operators: those who run the platform. Tables `rowhouse.operator_tokens`, `rowhouse.platform_audit`.
 //!
-//! Invariants: a token is shown once and kept as a digest; it expires or is revoked, and then opens nothing; it expires unless somebody
-//! asked otherwise; whatever an
-//! operator changes stands in `platform_audit`, and where it concerns a tenant, in that tenant's own trail too. What he reads
-//! over HTTP is noted there by the server.
+//! Invariants: a token is shown once and kept as a digest; it expires, unless somebody asked otherwise, or is revoked, and then
+//! opens nothing; whatever an operator changes stands in `platform_audit`, and where it concerns a tenant, in that tenant's own
+//! trail too. What he reads over HTTP is noted there by the server.
 
 use std::str::FromStr;
 

@@ -68,6 +68,7 @@ impl Access {
             )
         })
     }
+
     /// What the command line names, else the environment. One of two is not chosen for the caller: he could take the answer
     /// for the other's.
     fn credential(&self) -> Result<Credential> {
