@@ -68,8 +68,8 @@ impl Lease {
         statement
     }
 
-    /// Whether there was a [`Lease::prepare`] whose end nobody waited for. The server may still be at it, and what it makes is in no
-    /// count of ours.
+    /// Whether there was a [`Lease::prepare`] whose end nobody waited for. The server may still be at it, and what it
+    /// makes is in no count of ours.
     pub(super) fn is_preparing(&self) -> bool {
         self.preparing.load(Ordering::Acquire) > 0
     }
