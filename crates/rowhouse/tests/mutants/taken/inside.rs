@@ -124,7 +124,7 @@ pub const INSIDE: &[Mutation] = &[
     ),
     (
         "inside: whoever is in a project edits it",
-        "select pg_temp.edit('rowhouse.edits_inside', ''';''::text, 5', ''';''::text, 3')",
+        "select pg_temp.edit('rowhouse.edits_inside', 'rowhouse.pairs(5)', 'rowhouse.pairs(3)')",
         "a_projects_viewer_changes_nothing_in_it",
     ),
     (
