@@ -135,7 +135,7 @@ declare
 begin
   perform rowhouse_private.refuse_while_bound();
   perform rowhouse_private.open_as_system(tenant);
-  -- Locked first, as next_mail() does: when the lease is over, that may want both too.
+  -- Locked first, as take_mail() does: when the lease is over, that may want both too.
   perform from rowhouse.jobs j where j.tenant_id = tenant and j.kind = 'mail' and j.id = mail for update;
   update rowhouse.outbox o
   set status = note_mail.status, last_error = why,

@@ -34,6 +34,17 @@ async fn polled<T>(times: usize, work: impl Future<Output = T>) -> bool {
     .await
 }
 
+/// Drops a work after no poll, after one, and so on; `cut` says whether it had ended.
+async fn at_each_place(mut cut: impl AsyncFnMut(usize) -> bool) {
+    for polls in 0..POLLS {
+        if cut(polls).await {
+            assert!(polls > 5, "it was cut at too few places");
+            return;
+        }
+    }
+    panic!("it never ended");
+}
+
 /// Alpha's work in a transaction: two statements, the first of them `sql`.
 async fn in_a_transaction(
     house: &Rowhouse,
@@ -107,21 +118,14 @@ async fn scene_of_moods() -> (World, Client) {
 async fn a_transaction_dropped_wherever_it_waits_leaves_nothing_to_the_next() {
     let (world, root) = scene_of_moods().await;
     let mine = world.alpha.context();
-    let mut ended = None;
-    for polls in 0..POLLS {
+    at_each_place(async |polls| {
         let house = lone(&world).await;
         let (sql, id) = (insert(polls), i32::try_from(1000 + 2 * polls).unwrap());
         let done = polled(polls, in_a_transaction(&house, &mine, &sql, id)).await;
         is_as_new(&world, &root, &house, &sql, polls).await;
-        if done {
-            ended = Some(polls);
-            break;
-        }
-    }
-    assert!(
-        ended.expect("it never ended") > 5,
-        "it was cut at too few places"
-    );
+        done
+    })
+    .await;
     let halves = root
         .query(
             "select id / 2 from notes where id >= 1000 group by 1 having count(*) <> 2",
@@ -141,28 +145,20 @@ async fn a_transaction_dropped_wherever_it_waits_leaves_nothing_to_the_next() {
 async fn a_statement_in_one_round_trip_dropped_wherever_it_waits_leaves_nothing_to_the_next() {
     let (world, root) = scene_of_moods().await;
     let mine = world.alpha.context();
-    let mut ended = None;
-    for polls in 0..POLLS {
+    at_each_place(async |polls| {
         let house = lone(&world).await;
         let (sql, id) = (insert(polls), i32::try_from(1000 + polls).unwrap());
         let done = polled(polls, house.query(&mine, &sql, &[&id])).await;
         is_as_new(&world, &root, &house, &sql, polls).await;
-        if done {
-            ended = Some(polls);
-            break;
-        }
-    }
-    assert!(
-        ended.expect("it never ended") > 5,
-        "it was cut at too few places"
-    );
+        done
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn the_platforms_transaction_dropped_wherever_it_waits_leaves_nothing_to_the_next() {
     let (world, root) = scene_of_moods().await;
-    let mut ended = None;
-    for polls in 0..POLLS {
+    at_each_place(async |polls| {
         let house = lone(&world).await;
         let done = polled(
             polls,
@@ -186,15 +182,9 @@ async fn the_platforms_transaction_dropped_wherever_it_waits_leaves_nothing_to_t
             "HOLE: after {polls} polls {bound:?} was bound"
         );
         registry.commit().await.unwrap();
-        if done {
-            ended = Some(polls);
-            break;
-        }
-    }
-    assert!(
-        ended.expect("it never ended") > 5,
-        "it was cut at too few places"
-    );
+        done
+    })
+    .await;
 }
 
 /// Preparing waits, too: for a table that somebody holds. Whoever gives up leaves no connection to the next that still waits
