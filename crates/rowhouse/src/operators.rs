@@ -115,6 +115,10 @@ impl FromStr for Expires {
     }
 }
 
+fn past() -> Error {
+    Error::invalid("expires", "must lie in the future")
+}
+
 /// Issues a token, under a name by which people recognise it.
 pub async fn issue(
     tx: &mut PlatformTx,
@@ -122,6 +126,10 @@ pub async fn issue(
     expires: Expires,
 ) -> Result<(OperatorTokenId, Secret)> {
     names::name("name", name)?;
+    // Postgres has no room for what lies before the year -4712.
+    if matches!(expires, Expires::At(at) if at < Timestamp::UNIX_EPOCH) {
+        return Err(past());
+    }
     let id = OperatorTokenId::new();
     let token = tokens::make(PREFIX);
     let (days, at) = match expires {
@@ -144,7 +152,7 @@ pub async fn issue(
         )
         .await?;
     if issued == 0 {
-        return Err(Error::invalid("expires", "must lie in the future"));
+        return Err(past());
     }
     act(tx, "operators.issue", id.uuid()).await?;
     Ok((id, token))

@@ -23,6 +23,7 @@ checks![
     a_mail_is_one_address_and_one_line_of_subject,
     a_job_says_where_to_look_and_nothing_else,
     a_mail_is_taken_by_one_at_a_time,
+    who_notes_a_mail_and_who_takes_it_again_do_not_wait_for_each_other,
     who_comes_too_late_notes_nothing,
     the_text_is_gone_when_nothing_is_left_to_do,
     mail_of_a_suspended_tenant_waits,
@@ -422,6 +423,27 @@ pub async fn a_mail_is_taken_by_one_at_a_time(world: &World) {
     one.sort();
     one.dedup();
     assert_eq!(one.len(), 20, "HOLE: taken twice, or not at all");
+}
+
+/// Whoever takes it holds its job and wants the mail: who notes it has to want the job first, with nothing in hand.
+pub async fn who_notes_a_mail_and_who_takes_it_again_do_not_wait_for_each_other(world: &World) {
+    queued(world).await;
+    let taken = take(world, MINUTE).await.unwrap();
+    let root = world.superuser().await;
+    root.batch_execute("begin; select from rowhouse.jobs for update")
+        .await
+        .unwrap();
+    let again = async {
+        let waits = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        while root.query(waits, &[]).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mail = root.batch_execute("select from rowhouse.outbox for update nowait");
+        mail.await.expect("HOLE: each waits for the other");
+        root.batch_execute("commit").await.unwrap();
+    };
+    let (noted, ()) = tokio::join!(mail::sent(&world.house, &taken), again);
+    assert!(noted.unwrap());
 }
 
 pub async fn who_comes_too_late_notes_nothing(world: &World) {

@@ -362,23 +362,20 @@ impl House {
 
     /// A suspended tenant lets nobody manage it but the platform.
     pub async fn as_owner(&self, world: &World, sql: &str) {
-        let mut tx = if self.model.suspended {
-            let restored = "update rowhouse.tenants set status = 'active' where slug = 'alpha'";
-            world
-                .platform()
-                .await
-                .batch_execute(restored)
-                .await
-                .unwrap();
-            world.house.begin(&world.alpha.context()).await.unwrap()
-        } else {
-            world.house.begin(&world.alpha.context()).await.unwrap()
-        };
+        if self.model.suspended {
+            set_alpha(world, "active").await;
+        }
+        let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
         tx.batch(sql).await.unwrap();
         tx.commit().await.unwrap();
         if self.model.suspended {
-            let again = "update rowhouse.tenants set status = 'suspended' where slug = 'alpha'";
-            world.platform().await.batch_execute(again).await.unwrap();
+            set_alpha(world, "suspended").await;
         }
     }
+}
+
+/// Suspends alpha, or lets it go on, as the platform does.
+pub async fn set_alpha(world: &World, status: &str) {
+    let change = format!("update rowhouse.tenants set status = '{status}' where slug = 'alpha'");
+    world.platform().await.batch_execute(&change).await.unwrap();
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::attacks::{allowed, checks};
 use crate::world::World;
-use house::{House, PEOPLE};
+use house::{House, PEOPLE, set_alpha};
 
 checks![
     what_everybody_may_is_what_the_model_says,
@@ -211,13 +211,7 @@ async fn explanations_agree(world: &World, rounds: usize, things: usize) -> usiz
             house.step(world).await;
         }
         if house.model.suspended {
-            let restored = "update rowhouse.tenants set status = 'active' where slug = 'alpha'";
-            world
-                .platform()
-                .await
-                .batch_execute(restored)
-                .await
-                .unwrap();
+            set_alpha(world, "active").await;
             house.model.suspended = false;
         }
         for (who, context) in house.callers(world) {

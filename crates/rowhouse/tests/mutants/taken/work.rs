@@ -52,6 +52,11 @@ pub const MAIL: &[Mutation] = &[
         "nobody_inside_holds_up_who_notes_a_mail",
     ),
     (
+        "a mail is noted before its job is locked",
+        "select pg_temp.edit('rowhouse.note_mail', 'j.id = mail for update', 'j.id = mail')",
+        "who_notes_a_mail_and_who_takes_it_again_do_not_wait_for_each_other",
+    ),
+    (
         "a mail tells what it said",
         "grant select (last_error) on rowhouse.outbox to rowhouse_app",
         "an_invitation_tells_what_became_of_its_mail_and_nothing_of_it",
