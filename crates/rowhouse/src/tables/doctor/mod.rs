@@ -1,6 +1,6 @@
 //! The doctor: reads the catalogue of any database from `PostgreSQL` 15 on, and says what is open in its row security.
 //!
-//! A rule is an SQL file in `lints/`: one query, whose rows are its findings. `prelude.sql` stands before each and says
+//! A rule is an SQL file in `lints/`: one query, whose rows are its findings. `prelude.sql` stands before them and says
 //! what a rule may ask of besides the catalogue. Nothing is installed and nothing is changed: everything runs in one
 //! transaction that is read only, with limits on time and on waiting for locks. No rule reads a row of a user's table
 //! unless [`Options::count`] says so.
@@ -81,7 +81,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Nothing is known, nothing is counted, a minute for each rule.
+    /// Nothing is known, nothing is counted, a minute for each statement.
     fn default() -> Self {
         Self {
             tenant_columns: Vec::new(),
@@ -122,9 +122,7 @@ pub async fn run_rules(
     }
     let mut findings = facts.unread.clone();
     findings.retain(|finding| rules.iter().any(|rule| rule.name == finding.rule));
-    for rule in rules {
-        findings.extend(ask(&mut tx, rule, &facts).await?);
-    }
+    findings.extend(ask_all(&mut tx, rules, &facts).await?);
     if options.count {
         findings.extend(count::dangling_rows(&mut tx, &facts).await?);
     }
@@ -162,25 +160,50 @@ async fn refuse_old_server(tx: &Transaction<'_>) -> Result<()> {
     Ok(())
 }
 
-/// One rule's findings, or one that says why it could not run.
-async fn ask(tx: &mut Transaction<'_>, rule: &Rule, facts: &Facts) -> Result<Vec<Finding>> {
-    let sql = format!(
-        "{PRELUDE}\nselect level, object, what, why, mend from (\n{}\n) as rule order by object, what",
-        rule.sql
-    );
-    let asked = attempt(tx, &sql, &facts.parameters()).await?;
-    Ok(match asked {
-        Ok(rows) => rows
-            .iter()
-            .map(|row| Ok(finding(rule.name, row)?))
-            .collect::<Result<_>>()?,
-        Err(why) => vec![unasked(rule.name, &why)],
+/// In one statement, so that what stands before the rules is worked out once. Where that is refused, each by itself: it
+/// says which of them cannot run, and what the others find.
+async fn ask_all(tx: &mut Transaction<'_>, rules: &[&Rule], facts: &Facts) -> Result<Vec<Finding>> {
+    if rules.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Ok(findings) = ask(tx, rules, facts).await? {
+        return Ok(findings);
+    }
+    let mut findings = Vec::new();
+    for rule in rules {
+        match ask(tx, &[*rule], facts).await? {
+            Ok(found) => findings.extend(found),
+            Err(why) => findings.push(unasked(rule.name, &why)),
+        }
+    }
+    Ok(findings)
+}
+
+/// What these rules find, in their order, or why the server refused to run them.
+async fn ask(
+    tx: &mut Transaction<'_>,
+    rules: &[&Rule],
+    facts: &Facts,
+) -> Result<Result<Vec<Finding>, String>> {
+    let each = rules.iter().zip(1..).map(|(rule, place)| {
+        format!(
+            "select {place} as place, '{}' as rule, level, object, what, why, mend from (\n{}\n) as found",
+            rule.name.replace('\'', "''"),
+            rule.sql
+        )
+    });
+    let each = each.collect::<Vec<_>>().join("\nunion all\n");
+    let sql =
+        format!("{PRELUDE}\nselect * from (\n{each}\n) as found order by place, object, what");
+    Ok(match attempt(tx, &sql, &facts.parameters()).await? {
+        Ok(rows) => Ok(rows.iter().map(finding).collect::<Result<_, _>>()?),
+        Err(why) => Err(why),
     })
 }
 
-fn finding(rule: &str, row: &Row) -> Result<Finding, tokio_postgres::Error> {
+fn finding(row: &Row) -> Result<Finding, tokio_postgres::Error> {
     Ok(Finding {
-        rule: rule.to_owned(),
+        rule: row.try_get("rule")?,
         level: row.try_get("level")?,
         object: row.try_get("object")?,
         what: row.try_get("what")?,

@@ -1,4 +1,4 @@
--- Stands before every rule: what a rule may ask of besides the catalogue.
+-- Stands before the rules: what a rule may ask of besides the catalogue.
 --   $1 to $3    tables of tenants: oid, tenant column, Rowhouse's mode      (tenants.sql)
 --   $4, $5      the application's logins, and how they were recognised      (logins.sql)
 --   $6 to $8    policies: oid, what they ask of rows found and rows written (policies.sql)
