@@ -15,6 +15,8 @@ ON_SYSTEM_SERVER = ROWHOUSE_POSTGRES_BIN=$$(scripts/install-postgres) && export 
 ON_SERVER_18 = ROWHOUSE_POSTGRES_BIN=$$(scripts/install-postgres-18) && export ROWHOUSE_POSTGRES_BIN &&
 WITH_PGBOUNCER = ROWHOUSE_PGBOUNCER=$$(scripts/install-pgbouncer) && export ROWHOUSE_PGBOUNCER &&
 IN_MEMORY = TMPDIR=$$(scripts/test-folder) && export TMPDIR &&
+# Tests wait for servers and for clocks: two for each core leave less of it idle.
+SIDE_BY_SIDE = RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} && export RUST_TEST_THREADS &&
 WITH_TOOLS = PATH=$$(scripts/install-tools):$$PATH &&
 
 .PHONY: help
@@ -39,11 +41,11 @@ db.seed: ## Fill the local server with two tenants to play with
 
 .PHONY: test
 test: ## Run the tests against the system's PostgreSQL
-	$(ON_SYSTEM_SERVER) $(WITH_PGBOUNCER) $(IN_MEMORY) $(CARGO) test --locked --workspace
+	$(ON_SYSTEM_SERVER) $(WITH_PGBOUNCER) $(IN_MEMORY) $(SIDE_BY_SIDE) $(CARGO) test --locked --workspace
 
 .PHONY: test.18
 test.18: ## Run the tests against PostgreSQL 18
-	$(ON_SERVER_18) $(WITH_PGBOUNCER) $(IN_MEMORY) $(CARGO) test --locked --workspace
+	$(ON_SERVER_18) $(WITH_PGBOUNCER) $(IN_MEMORY) $(SIDE_BY_SIDE) $(CARGO) test --locked --workspace
 
 # Those that `make test` leaves out, marked as long: each hole for doctor, each mutation for probe, ten thousand
 # explanations of a right, falls in the middle of the work.

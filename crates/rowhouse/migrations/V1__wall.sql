@@ -229,7 +229,8 @@ create function rowhouse.current_user_id() returns uuid
 language sql stable parallel safe
 return case when rowhouse.current_tenant() is not null then nullif(current_setting('app.user_id', true), '')::uuid end;
 
--- The ids in this part of the context. Nobody looks at the seal here: whoever asks has asked for current_tenant() before.
+-- The ids in this part of the context. Nobody looks at the seal here: whoever asks has asked for current_tenant(), or asks for
+-- pairs, too, and has these lead to an index.
 create function rowhouse.ids(part integer) returns uuid[]
 language sql stable parallel safe
 return split_part(current_setting('app.context', true), ';', part)::uuid[];

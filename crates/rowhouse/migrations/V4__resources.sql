@@ -182,7 +182,7 @@ using (
   or exists (
     select from rowhouse.resource_acl a
     where a.tenant_id = resources.tenant_id and a.resource_id = resources.id
-      and a.principal_id = any ((select rowhouse.caller_principals())::uuid[]) -- for its index
+      and a.principal_id = any ((select rowhouse.ids(4))::uuid[]) -- for its index
       and rowhouse.pair(a.tenant_id, a.principal_id) = any ((select rowhouse.principals_inside())::text[]))
   or (tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() = 'job'));
 
@@ -193,7 +193,7 @@ using (
   or exists (
     select from rowhouse.resource_acl a
     where a.tenant_id = resources.tenant_id and a.resource_id = resources.id
-      and a.principal_id = any ((select rowhouse.caller_principals())::uuid[]) -- for its index
+      and a.principal_id = any ((select rowhouse.ids(4))::uuid[]) -- for its index
       and rowhouse.pair(a.tenant_id, a.principal_id) = any ((select rowhouse.principals_inside())::text[])
       and a.access = any ('{write,admin}'::text[]))
   or (tenant_id, true) = (select rowhouse.bound_tenant(), rowhouse.caller_role() = 'job'))

@@ -40,7 +40,7 @@ pub enum Access {
 /// use rowhouse::{Context, ids::{TenantId, UserId}};
 /// let context = Context::user(TenantId::new(), UserId::new()).read_only();
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Context {
     pub(crate) tenant: TenantId,
     pub(crate) principal: PrincipalId,
@@ -48,23 +48,42 @@ pub struct Context {
     pub(crate) project: Option<ProjectId>,
     pub(crate) access: Access,
     pub(crate) request_id: Option<String>,
+    /// Only who was named by a bare id may be a job of the tenant: lists ask for what a job sees, or do not.
+    pub(crate) may_be_job: bool,
 }
+
+/// Equal are those that enter alike, however they were named.
+impl PartialEq for Context {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |c: &Self| (c.tenant, c.principal, c.credential, c.project, c.access);
+        of(self) == of(other) && self.request_id == other.request_id
+    }
+}
+
+impl Eq for Context {}
 
 impl Context {
     /// A user for whom the embedding service vouches: it has signed him in itself.
     pub fn user(tenant: TenantId, user: UserId) -> Self {
-        Self::principal(tenant, user.into())
+        Self {
+            may_be_job: false,
+            ..Self::principal(tenant, user.into())
+        }
     }
 
     /// The tenant's own principal: what all its members may do, and no project. For a service that knows tenants only.
     pub fn tenant(tenant: TenantId) -> Self {
-        Self::principal(tenant, tenant.into())
+        Self {
+            may_be_job: false,
+            ..Self::principal(tenant, tenant.into())
+        }
     }
 
     /// The holder of an API key, which stays subject to the key's revocation and expiry.
     pub fn key(tenant: TenantId, key: KeyId) -> Self {
         Self {
             credential: key.uuid(),
+            may_be_job: false,
             ..Self::principal(tenant, key.into())
         }
     }
@@ -78,6 +97,13 @@ impl Context {
     }
 
     /// Any principal of the tenant, by its id.
+    ///
+    /// ```
+    /// use rowhouse::{Context, ids::{TenantId, UserId}};
+    /// let (tenant, user) = (TenantId::new(), UserId::new());
+    /// assert_eq!(Context::principal(tenant, user.into()), Context::user(tenant, user));
+    /// assert_ne!(Context::principal(tenant, user.into()), Context::tenant(tenant));
+    /// ```
     pub fn principal(tenant: TenantId, principal: PrincipalId) -> Self {
         Self {
             tenant,
@@ -86,6 +112,7 @@ impl Context {
             project: None,
             access: Access::Write,
             request_id: None,
+            may_be_job: true,
         }
     }
 

@@ -187,6 +187,7 @@ pub async fn create(tx: &mut TenantTx, new: NewKey) -> Result<MadeKey> {
     draft.insert(tx, "").await?;
     let hash = hash_after(tx, &draft.secret).await?;
     let row = draft.insert(tx, &hash).await?;
+    remember(tx, &draft.secret, hash)?;
     let made = draft.made(&row)?;
     let detail =
         json!({ "permissions": made.key.permissions, "environment": made.key.environment });
@@ -285,6 +286,13 @@ impl Draft {
             secret: self.secret,
         })
     }
+}
+
+/// What was worked out to make a key need not be worked out again to check it. Whether it is there, the database says.
+fn remember(tx: &TenantTx, secret: &Secret, hash: String) -> Result<()> {
+    let digest = tokens::digest(secret.reveal());
+    tx.house()?.known_keys().insert_made(digest, hash);
+    Ok(())
 }
 
 fn past() -> Error {
@@ -391,6 +399,7 @@ pub async fn reroll(tx: &mut TenantTx, id: KeyId, overlap: Duration) -> Result<M
     let hash = hash_after(tx, &draft.secret).await?;
     end(tx, id, overlap).await?;
     let row = draft.insert(tx, &hash).await?;
+    remember(tx, &draft.secret, hash)?;
     let made = draft.made(&row)?;
     personas::go_over(tx, id, made.key.id).await?;
     let detail = json!({ "by": made.key.id, "overlap_seconds": overlap.as_secs() });
@@ -459,7 +468,8 @@ async fn untouched(tx: &mut TenantTx, id: KeyId, open: &'static str) -> Result<E
 
 /// The context of whoever presents this key; [`Error::NotAMember`] for anything that is not a key, in the same words.
 ///
-/// bcrypt runs once for each key and process: afterwards its digest stands for it, and the database for its validity.
+/// bcrypt runs once for each key and process, its making counted: afterwards its digest stands for it, and the database for its
+/// validity.
 pub async fn authenticate(house: &Rowhouse, secret: &str) -> Result<Context> {
     if !tokens::has_form(PREFIX, secret) {
         return Err(Error::NotAMember);
@@ -486,7 +496,7 @@ pub async fn authenticate(house: &Rowhouse, secret: &str) -> Result<Context> {
     // Of many requests with a key that nobody has seen yet, one works it out, and the others find it known.
     let _turn = house.known_keys().turn().await;
     if house.known_keys().get(&digest).is_none() {
-        if !fits(secret.to_owned(), hash).await? {
+        if !house.known_keys().has_made(&digest, &hash) && !fits(secret.to_owned(), hash).await? {
             return Err(Error::NotAMember);
         }
         house.known_keys().insert(digest, tenant, key);
@@ -530,6 +540,8 @@ async fn off_the_runtime<T: Send + 'static>(
 /// valid: that is asked of the database at every transaction.
 pub(crate) struct KnownKeys {
     known: std::sync::Mutex<lru::LruCache<[u8; 32], Remembered>>,
+    /// What bcrypt has made of secrets here, by their digests.
+    made: std::sync::Mutex<lru::LruCache<[u8; 32], String>>,
     /// As many hashes at once as there are cores: more would only make each of them slower.
     turns: tokio::sync::Semaphore,
 }
@@ -552,6 +564,7 @@ impl KnownKeys {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             known: std::sync::Mutex::new(lru::LruCache::new(REMEMBERED)),
+            made: std::sync::Mutex::new(lru::LruCache::new(REMEMBERED)),
             turns: tokio::sync::Semaphore::new(cores),
         }
     }
@@ -580,5 +593,17 @@ impl KnownKeys {
             let noted = Instant::now();
             known.put(digest, Remembered { tenant, key, noted });
         }
+    }
+
+    fn insert_made(&self, digest: [u8; 32], hash: String) {
+        if let Ok(mut made) = self.made.lock() {
+            made.put(digest, hash);
+        }
+    }
+
+    /// Whether the secret of this digest was hashed to this here: bcrypt would say that it fits.
+    fn has_made(&self, digest: &[u8; 32], hash: &str) -> bool {
+        let made = self.made.lock();
+        made.is_ok_and(|mut made| made.get(digest).is_some_and(|made| made == hash))
     }
 }

@@ -56,10 +56,10 @@ impl<'a> Select<'a> {
         }
     }
 
-    /// The statement so far becomes a part of a larger one, which has to end in the same order; its first rows are taken.
-    pub(crate) fn within(mut self, larger: impl FnOnce(&str) -> String) -> Self {
-        let asked = self.asked();
-        self.sql = format!("{} limit {asked}", larger(&self.sql));
+    /// The conditions so far become a part of a larger statement, which answers at most as many rows as it is told.
+    pub(crate) fn within(mut self, limit: u16, larger: impl FnOnce(&str, u16) -> String) -> Self {
+        self.limit = limit.clamp(1, LONGEST_PAGE);
+        self.sql = larger(&self.sql, self.asked());
         self
     }
 
@@ -77,30 +77,24 @@ impl<'a> Select<'a> {
         after: Option<(&'a Timestamp, Param<'a>)>,
         limit: u16,
     ) -> Self {
-        self.in_order(column, &format!("{column} desc, id desc"), after, limit)
+        self.behind(column, after)
+            .within(limit, |conditions, asked| {
+                format!("{conditions} order by {column} desc, id desc limit {asked}")
+            })
     }
 
-    /// The same in the order of an index that says it in other words.
-    pub(crate) fn in_order(
+    /// Only what comes behind `after`, by `column` and `id`, the newest first.
+    pub(crate) fn behind(
         mut self,
         column: &str,
-        order: &str,
         after: Option<(&'a Timestamp, Param<'a>)>,
-        limit: u16,
     ) -> Self {
         if let Some((at, id)) = after {
-            self.and(&format!("({column}, id) < (?"), at);
-            self.params.push(id);
-            self.append(format_args!(", ${})", self.params.len()));
+            self.params.extend([at as Param<'a>, id]);
+            let last = self.params.len();
+            self.sql = format!("{} and ({column}, id) < (${}, ${last})", self.sql, last - 1);
         }
-        self.limit = limit.clamp(1, LONGEST_PAGE);
-        let asked = self.asked();
-        self.append(format_args!(" order by {order} limit {asked}"));
         self
-    }
-
-    fn append(&mut self, text: std::fmt::Arguments<'_>) {
-        self.sql.push_str(&text.to_string());
     }
 
     pub(crate) async fn rows(&self, tx: &mut impl Transaction) -> Result<Vec<Row>> {

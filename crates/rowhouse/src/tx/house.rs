@@ -88,7 +88,7 @@ impl Rowhouse {
         params: Params<'_>,
     ) -> Result<Vec<Row>> {
         let tx = self.begin(context).await?;
-        tx.in_one_go(sql, async |lease, statement| {
+        tx.in_one_go(sql, params.len(), async |lease, statement| {
             lease.get().query(&statement, params).await
         })
         .await
@@ -97,7 +97,7 @@ impl Rowhouse {
     /// As [`Rowhouse::query`], for a statement without rows; answers how many it touched.
     pub async fn execute(&self, context: &Context, sql: &str, params: Params<'_>) -> Result<u64> {
         let tx = self.begin(context).await?;
-        tx.in_one_go(sql, async |lease, statement| {
+        tx.in_one_go(sql, params.len(), async |lease, statement| {
             lease.get().execute(&statement, params).await
         })
         .await
@@ -106,12 +106,15 @@ impl Rowhouse {
     /// A transaction inside the context's tenant. Nothing is sent before its first statement.
     pub async fn begin(&self, context: &Context) -> Result<TenantTx> {
         let ticket = self.ticket(context, OWN_TICKET_TTL).await?;
-        self.begin_with(ticket, context.request_id.clone()).await
+        let mut tx = self.begin_with_ticket(ticket).await?;
+        tx.known_from(context);
+        Ok(tx)
     }
 
     /// A transaction of whoever holds this ticket. Whether it is good, the database says at the first statement.
     pub async fn begin_with_ticket(&self, ticket: Ticket) -> Result<TenantTx> {
-        self.begin_with(ticket, None).await
+        let lease = self.lease(&self.inner.app).await?;
+        Ok(TenantTx::new(lease, ticket))
     }
 
     /// A transaction of the platform inside one tenant, as its principal `system`: members, teams, projects, keys, its
@@ -240,10 +243,5 @@ impl Rowhouse {
     async fn lease(&self, pool: &Pool) -> Result<Arc<Lease>> {
         let connection = pool.get().await.map_err(no_connection)?;
         Ok(Arc::new(Lease::new(connection, self.inner.clone())))
-    }
-
-    async fn begin_with(&self, ticket: Ticket, request_id: Option<String>) -> Result<TenantTx> {
-        let lease = self.lease(&self.inner.app).await?;
-        Ok(TenantTx::new(lease, ticket, request_id))
     }
 }

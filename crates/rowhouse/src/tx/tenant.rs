@@ -10,8 +10,8 @@ use tokio_postgres::types::{Type, WrongType};
 use tokio_postgres::{Row, Statement};
 
 use super::lease::{Answer, Lease, come_clean, commit_unknown, give_back_behind};
-use super::{Params, Transaction};
-use crate::context::Ticket;
+use super::{Params, Rowhouse, Transaction};
+use crate::context::{Context, Ticket};
 use crate::error::{Error, Result};
 use crate::ids::{PrincipalId, TenantId};
 use crate::operators::Operator;
@@ -25,6 +25,7 @@ pub struct TenantTx {
     lease: Option<Arc<Lease>>,
     ticket: Ticket,
     request_id: Option<String>,
+    may_be_job: bool,
     operator: Option<Operator>,
     opened: bool,
     failed: Option<String>,
@@ -40,11 +41,12 @@ impl std::fmt::Debug for TenantTx {
 }
 
 impl TenantTx {
-    pub(super) fn new(lease: Arc<Lease>, ticket: Ticket, request_id: Option<String>) -> Self {
+    pub(super) fn new(lease: Arc<Lease>, ticket: Ticket) -> Self {
         Self {
             lease: Some(lease),
             ticket,
-            request_id,
+            request_id: None,
+            may_be_job: true,
             operator: None,
             opened: false,
             failed: None,
@@ -57,7 +59,8 @@ impl TenantTx {
         ticket: Ticket,
         operator: Operator,
     ) -> Result<Self> {
-        let mut tx = Self::new(lease, ticket.clone(), operator.request_id.clone());
+        let mut tx = Self::new(lease, ticket.clone());
+        tx.request_id.clone_from(&operator.request_id);
         tx.operator = Some(operator);
         tx.opened = true;
         tx.execute(ENTER, &[&ticket.as_bytes()]).await?;
@@ -72,6 +75,23 @@ impl TenantTx {
     /// Who asks, as the ticket claims.
     pub fn principal_id(&self) -> PrincipalId {
         self.ticket.claimed_principal()
+    }
+
+    /// What the context of the ticket tells beside it.
+    pub(super) fn known_from(&mut self, context: &Context) {
+        self.request_id.clone_from(&context.request_id);
+        self.may_be_job = context.may_be_job;
+    }
+
+    /// The house that the transaction is in.
+    pub(crate) fn house(&self) -> Result<Rowhouse> {
+        let inner = self.lease()?.house().clone();
+        Ok(Rowhouse { inner })
+    }
+
+    /// Whether the caller may be one of the tenant's jobs, which see all there is. Only the database knows whether it is.
+    pub(crate) fn may_be_job(&self) -> bool {
+        self.may_be_job
     }
 
     /// Notes the request that this is part of; it goes into audit rows.
@@ -185,10 +205,11 @@ impl TenantTx {
         }
     }
 
-    /// BEGIN, enter, the statement and COMMIT, all sent before the first answer is waited for.
+    /// BEGIN, enter, the statement and COMMIT, all sent before the first answer is waited for. `given`: how many parameters.
     pub(super) async fn in_one_go<T>(
         mut self,
         sql: &str,
+        given: usize,
         run: impl AsyncFnOnce(&Lease, Statement) -> Answer<T>,
     ) -> Result<T> {
         let lease = self.lease()?;
@@ -199,6 +220,12 @@ impl TenantTx {
             return Ok(answer);
         }
         let statement = lease.prepare(sql).await?;
+        // The driver would say so behind COMMIT, and not in a way that tells it from an answer that was lost.
+        let takes = statement.params().len();
+        if takes != given {
+            let rule = format!("must be as many as the statement takes, {takes}, and are {given}");
+            return Err(Error::invalid("params", rule));
+        }
         self.lease = None; // whoever drops this future from here on has not undone it
         let head = open(&lease, &self.ticket);
         let body = run(&lease, statement);

@@ -267,6 +267,9 @@ async fn a_statement_that_was_done_and_whose_answer_cannot_be_read_is_not_said_t
         world.house.execute(&mine, insert, &[&"53"]).await,
         "database",
     );
+    // Nor was a statement with too few of them, or too many.
+    is_refused(world.house.execute(&mine, insert, &[]).await, "invalid");
+    is_refused(world.house.query(&mine, "select 1", &[&1]).await, "invalid");
     // In a transaction in steps nothing is committed but by its own word.
     let mut tx = world.house.begin(&mine).await.unwrap();
     is_refused(tx.execute(&copied(54), &[]).await, "database");

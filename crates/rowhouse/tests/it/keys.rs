@@ -169,6 +169,49 @@ async fn an_old_key_goes_on_beside_the_new_one_for_the_overlap() {
     assert!(matches!(ended, Err(Error::NotFound("key"))), "{ended:?}");
 }
 
+/// Also in the process that made it, which does not work out a second time that it fits.
+#[tokio::test]
+async fn a_keys_first_use_is_noted_wherever_that_is() {
+    let world = World::new().await;
+    let elsewhere = Rowhouse::connect(config(&world.database)).await.unwrap();
+    for house in [&world.house, &elsewhere] {
+        let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+        let new = NewKey::new("ci", &[Permission::Read]);
+        let made = keys::create(&mut tx, new).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+        let unused = keys::get(&mut tx, made.key.id).await.unwrap();
+        assert_eq!(unused.last_used_at, None);
+        keys::authenticate(house, made.secret.reveal())
+            .await
+            .unwrap();
+        let noted = async {
+            while keys::get(&mut tx, made.key.id)
+                .await
+                .unwrap()
+                .last_used_at
+                .is_none()
+            {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), noted)
+            .await
+            .expect("its use was not noted");
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_transaction_failed_opens_nothing() {
+    let world = World::new().await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let new = NewKey::new("ci", &[Permission::Read]);
+    let made = keys::create(&mut tx, new).await.unwrap();
+    tx.rollback().await;
+    let refused = keys::authenticate(&world.house, made.secret.reveal()).await;
+    assert!(matches!(refused, Err(Error::NotAMember)), "{refused:?}");
+}
+
 #[tokio::test]
 async fn a_list_of_keys_says_when_each_was_last_used() {
     let world = World::new().await;

@@ -32,7 +32,7 @@ mod world;
 /// Each check is also a mutant's killer, found by its name.
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let files: [&[(&str, attacks::Check)]; 35] = [
+    let files: [&[(&str, attacks::Check)]; 36] = [
         attacks::a_wall::CHECKS,
         attacks::b_ways_around::CHECKS,
         attacks::c_context::CHECKS,
@@ -60,6 +60,7 @@ fn every_check_has_a_name_of_its_own() {
         personas::CHECKS,
         requests::CHECKS,
         rights::CHECKS,
+        rights::lists::CHECKS,
         rights::rules::CHECKS,
         rights::two_tickets::CHECKS,
         trail::CHECKS,

@@ -10,12 +10,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rowhouse::embedded::{Embedded, Options};
-use rowhouse::ids::{TenantId, UserId};
+use rowhouse::ids::{PrincipalId, TenantId, UserId};
 use rowhouse::tenants::{self, NewTenant};
 use rowhouse::{Config, Context, Owner, Rowhouse, SealSource, migrate, users};
 use tokio_postgres::{Client, NoTls};
 
 const PASSWORD: &str = "test";
+/// The same as Postgres keeps it, hashed once and not 4096 times: a run connects some thousand times.
+const KEPT_PASSWORD: &str = "SCRAM-SHA-256$1:kuWInwQsyD1B4/bks1nhDA==$AWClMKWc6CjHCPQJeTk3l2M9TTEO70HMfaUCr9xHCuU=:aoehEm4xr0yi3tT2mXbndaKDmWkpN6QUoAYUKsxmdU0=";
 /// Migrated, and nothing in it.
 const BARE: &str = "world_bare";
 /// With the two tenants.
@@ -93,6 +95,14 @@ impl World {
     /// The same as a plain client.
     pub async fn superuser(&self) -> Client {
         connect(&cluster().superuser(&self.database)).await
+    }
+
+    /// Alpha's own job, which sees all there is.
+    pub async fn job(&self) -> PrincipalId {
+        let find = "select rowhouse.service_principal($1, 'job')";
+        let platform = self.platform().await;
+        let row = platform.query_one(find, &[&self.alpha.id]).await;
+        row.unwrap().get(0)
     }
 
     /// A connection URL, for `test_app`, `test_platform`, `test_sealer`, `test_mailer`.
@@ -265,7 +275,7 @@ async fn start_cluster() -> Cluster {
     ] {
         postgres
             .batch_execute(&format!(
-                "create role {login} login password '{PASSWORD}'; grant {groups} to {login}"
+                "create role {login} login password '{KEPT_PASSWORD}'; grant {groups} to {login}"
             ))
             .await
             .unwrap();

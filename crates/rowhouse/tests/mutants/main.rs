@@ -156,6 +156,7 @@ async fn all() -> bool {
         requests::CHECKS,
         provisioning::CHECKS,
         rights::CHECKS,
+        rights::lists::CHECKS,
         rights::rules::CHECKS,
         rights::two_tickets::CHECKS,
         trail::CHECKS,

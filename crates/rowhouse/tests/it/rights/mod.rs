@@ -4,6 +4,7 @@
 //! `access::explain` says is compared with what Postgres does, not with the model.
 
 mod house;
+pub mod lists;
 mod model;
 pub mod rules;
 pub mod two_tickets;
@@ -11,12 +12,11 @@ pub mod two_tickets;
 use std::collections::BTreeSet;
 
 use rowhouse::access::{self, Action};
-use rowhouse::ids::PrincipalId;
 use rowhouse::resources::{self, Filter};
 use rowhouse::{Context, Error, TenantTx};
 use uuid::Uuid;
 
-use crate::attacks::{allowed, checks};
+use crate::attacks::checks;
 use crate::world::World;
 use house::{House, PEOPLE, set_alpha};
 
@@ -197,15 +197,7 @@ async fn explanations_agree(world: &World, rounds: usize, things: usize) -> usiz
     let mut questions = 0;
     let mut house = House::furnished(world, 11, things as u128).await;
     // Its asker sees everything, so that he may ask about everything.
-    let find = format!(
-        "select rowhouse.service_principal('{}', 'job')",
-        house.model.tenant
-    );
-    let job = allowed(&world.platform().await, &find).await.remove(0);
-    let asker = Context::principal(
-        world.alpha.id,
-        PrincipalId::from(job.parse::<Uuid>().unwrap()),
-    );
+    let asker = Context::principal(world.alpha.id, world.job().await);
     for _ in 0..rounds {
         for _ in 0..25 {
             house.step(world).await;

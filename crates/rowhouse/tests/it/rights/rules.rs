@@ -353,15 +353,10 @@ pub async fn what_lies_in_a_deleted_project_is_copied_with_the_tenant(world: &Wo
     let project = first(&house.model.projects);
     let delete = format!("update rowhouse.projects set deleted_at = now() where id = '{project}'");
     house.as_owner(world, &delete).await;
-    let find = format!(
-        "select rowhouse.service_principal('{}', 'job')",
-        house.model.tenant
-    );
-    let job = allowed(&world.platform().await, &find).await.remove(0);
-    let job = PrincipalId::from(job.parse::<Uuid>().unwrap());
     let it = format!("select title from rowhouse.resources where id = '{PROJECTS}'");
     let app = world.app().await;
-    enter(&app, world, &Context::principal(world.alpha.id, job)).await;
+    let job = Context::principal(world.alpha.id, world.job().await);
+    enter(&app, world, &job).await;
     sees(&app, &it, &["the project's"]).await;
     app.batch_execute("rollback").await.unwrap();
     enter(&app, world, &world.alpha.context()).await;
