@@ -47,12 +47,12 @@ test: ## Run the tests against the system's PostgreSQL
 test.18: ## Run the tests against PostgreSQL 18
 	$(ON_SERVER_18) $(WITH_PGBOUNCER) $(IN_MEMORY) $(SIDE_BY_SIDE) $(CARGO) test --locked --workspace
 
-# Those that `make test` leaves out, marked as long: each hole for doctor, each mutation for probe, ten thousand
-# explanations of a right, falls in the middle of the work.
+# `make test` is for while one works: the wall and what callers see of it, in a minute and a half. Those marked as long are what
+# it leaves out: servers that fall, mail and its clocks, guides and commands walked through, what doctor and probe find.
 FALLS ?= 4
 .PHONY: test.long
 test.long: ## Run the tests that take minutes (FALLS=50: as many kills of a service at work)
-	$(ON_SYSTEM_SERVER) $(IN_MEMORY) ROWHOUSE_FALLS=$(FALLS) $(CARGO) test --locked --workspace --test it -- --ignored $(LONG)
+	$(ON_SYSTEM_SERVER) $(WITH_PGBOUNCER) $(IN_MEMORY) $(SIDE_BY_SIDE) ROWHOUSE_FALLS=$(FALLS) $(CARGO) test --locked --workspace --test it -- --ignored $(LONG)
 LONG = --skip doctor::mutants --skip doctor::referees
 
 # That a test is green says little until it was seen to turn red.

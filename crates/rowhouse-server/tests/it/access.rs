@@ -299,6 +299,7 @@ fn from_the_command_line_one_asks_as_a_key_or_as_a_person() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn the_command_line_wins_over_the_environment_and_of_two_neither_is_chosen() {
     let (home, resource, key, owner) = scene();
     let session = home.session(home.user(Role::Owner));

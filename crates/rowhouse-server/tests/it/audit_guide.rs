@@ -41,6 +41,7 @@ fn ends_in(said: &str, guide: &str, of_the_server: u32, place: usize) {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_foreign_database_is_audited_as_printed() {
     let blocks = blocks();
     let [build, ask, said, attack, baseline, mend, again] = blocks[..] else {

@@ -46,6 +46,7 @@ impl Walk {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn each_command_does_what_it_says_and_leaves_one_row() {
     let walk = Walk { slug: fresh_slug() };
     let slug = walk.slug.as_str();

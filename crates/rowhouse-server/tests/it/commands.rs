@@ -172,6 +172,7 @@ fn wrong_settings_and_places_are_named_with_the_way_out() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_table_goes_behind_the_wall_from_the_command_line() {
     let house = shared();
     let owner = house.connection()["database"]["owner"]
@@ -224,6 +225,7 @@ fn a_table_goes_behind_the_wall_from_the_command_line() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn the_tour_holds_and_leaves_nothing_behind() {
     let house = shared();
     let told: serde_json::Value = serde_json::from_str(&house.ok(&["tour", "--json"])).unwrap();
@@ -248,6 +250,7 @@ fn the_tour_holds_and_leaves_nothing_behind() {
 
 /// In a house of its own: sealing changes the trails of all tenants.
 #[test]
+#[ignore = "long: make test.long"]
 fn the_trail_is_sealed_gone_over_and_exported() {
     let house = House::up();
     let verify = |code: i32| -> serde_json::Value {

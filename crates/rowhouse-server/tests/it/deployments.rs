@@ -109,6 +109,7 @@ fn a_deployment_is_its_resources() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_key_deploys_from_the_command_line() {
     let (house, home) = (shared(), Tenant::founded());
     let key = home.key(&["read", "write"]).1;

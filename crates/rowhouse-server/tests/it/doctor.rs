@@ -37,6 +37,7 @@ const HOLE: &str = "create view public.titles as select title from rowhouse.reso
 const WORSE: &str = "drop policy tenant_floor on rowhouse.resource_acl";
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_seeded_database_is_exit_code_0_and_a_hole_is_1() {
     let house = House::up();
     let closed = answer(&house, &[], 0);
@@ -205,6 +206,7 @@ fn what_cannot_be_asked_is_exit_code_2() {
 
 /// Warnings that a rule could not be asked are no answer where there was no other.
 #[test]
+#[ignore = "long: make test.long"]
 fn rules_that_could_not_be_asked_are_no_good_news() {
     let house = House::up();
     sql(
@@ -255,6 +257,7 @@ fn rules_that_could_not_be_asked_are_no_good_news() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_name_does_not_steer_the_terminal() {
     let house = House::up();
     sql(

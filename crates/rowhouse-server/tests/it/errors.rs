@@ -18,6 +18,7 @@ use crate::world::{Answer, rowhouse};
 const UNREACHED: &[(&str, &str)] = &[];
 
 #[test]
+#[ignore = "long: make test.long"]
 fn each_code_that_http_answers_is_reached() {
     let documented = documented();
     let mut reached = BTreeSet::new();

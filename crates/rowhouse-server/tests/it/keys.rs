@@ -55,8 +55,8 @@ fn a_keys_secret_is_shown_when_it_is_made_and_nowhere_else() {
 #[test]
 fn a_key_does_what_it_is_permitted_and_no_more() {
     let home = Tenant::founded();
-    let (reader_id, reader) = home.key(&["read"]);
-    let (_, writer) = home.key(&["write", "read", "write"]);
+    let (reader_id, reader) = home.key_by_operator(&["read"]);
+    let (_, writer) = home.key_by_operator(&["write", "read", "write"]);
     let body = json!({ "type": "prompt", "title": "New" });
     let resources = home.path("/resources");
     post(&resources, &body)
@@ -136,7 +136,7 @@ fn owners_and_admins_manage_keys_and_nobody_else_inside() {
 #[test]
 fn a_revoked_key_opens_nothing_and_stays_in_the_list() {
     let home = Tenant::founded();
-    let (id, secret) = home.key(&["read"]);
+    let (id, secret) = home.key_by_operator(&["read"]);
     let one = home.path(&format!("/keys/{id}"));
     get(&home.path("/resources")).by(&secret).gets(200);
     call("DELETE", &one).by(operator()).gets(204);
@@ -163,7 +163,7 @@ fn a_revoked_key_opens_nothing_and_stays_in_the_list() {
 #[test]
 fn a_key_ends_when_it_expires() {
     let home = Tenant::founded();
-    let (id, secret) = home.key(&["read"]);
+    let (id, secret) = home.key_by_operator(&["read"]);
     let ask = get(&home.path("/resources")).by(&secret);
     ask.gets(200);
     // As the library would set it; waiting for it would take a second.
@@ -189,7 +189,7 @@ fn a_key_ends_when_it_expires() {
 #[test]
 fn a_rerolled_key_goes_on_for_its_overlap_and_no_longer() {
     let home = Tenant::founded();
-    let (id, old) = home.key(&["read", "write"]);
+    let (id, old) = home.key_by_operator(&["read", "write"]);
     let asked = |secret: &str| get(&home.path("/resources")).by(secret).send().status;
     let reroll = |id: &str, overlap: u32| {
         let body = json!({ "overlap_seconds": overlap });
@@ -258,7 +258,7 @@ fn a_key_is_narrowed_to_projects_of_its_own_tenant() {
 #[test]
 fn when_a_key_was_last_used_is_noted() {
     let home = Tenant::founded();
-    let (id, secret) = home.key(&["read"]);
+    let (id, secret) = home.key_by_operator(&["read"]);
     let one = home.path(&format!("/keys/{id}"));
     assert!(get(&one).by(operator()).gets(200).json()["last_used_at"].is_null());
     get(&home.path("/resources")).by(&secret).gets(200);

@@ -145,6 +145,7 @@ fn without_a_server_mail_lands_in_the_data_folder_and_is_listed() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_mail_survives_a_server_that_is_down_slow_or_says_not_now() {
     let office = Office::new("mail_moods");
     let mut smtp = Smtp::down();
@@ -181,6 +182,7 @@ fn a_mail_survives_a_server_that_is_down_slow_or_says_not_now() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn what_is_refused_for_good_or_too_often_ends() {
     let office = Office::new("mail_ends");
     let mut smtp = Smtp::up("5xx");
@@ -205,6 +207,7 @@ fn what_is_refused_for_good_or_too_often_ends() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn starttls_comes_before_the_password_and_before_the_mail() {
     let office = Office::new("mail_tls");
     let mut smtp = Smtp::down();
@@ -251,6 +254,7 @@ fn starttls_comes_before_the_password_and_before_the_mail() {
 
 /// From the first byte on: nothing is said to a server whose certificate nobody vouches for, and the mail waits.
 #[test]
+#[ignore = "long: make test.long"]
 fn tls_from_the_first_byte_on_takes_a_certificate_that_is_vouched_for() {
     let office = Office::new("mail_smtps");
     let mut smtp = Smtp::down();
@@ -299,6 +303,7 @@ fn tls_from_the_first_byte_on_takes_a_certificate_that_is_vouched_for() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn many_processes_send_each_mail_once() {
     const MAILS: usize = 60;
     let office = Office::new("mail_many");
@@ -344,6 +349,7 @@ fn settings_of_mail_that_contradict_are_named_and_no_password_prints() {
 
 /// With logins of one's own: whoever has not the mailer's says so, and sends nothing.
 #[test]
+#[ignore = "long: make test.long"]
 fn a_process_without_the_mailers_login_leaves_mail_to_another() {
     let office = Office::new("mail_login");
     let smtp = Smtp::up("accept");
@@ -386,6 +392,7 @@ fn a_process_without_the_mailers_login_leaves_mail_to_another() {
 
 /// What waits when a process ends is sent by the next one.
 #[test]
+#[ignore = "long: make test.long"]
 fn mail_outlives_its_process() {
     let house = House::up();
     let connection = house.connection();

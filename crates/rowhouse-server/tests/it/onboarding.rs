@@ -76,11 +76,13 @@ fn follow(house: &House, mails: Option<&str>) {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn the_first_hour_is_as_printed() {
     follow(&House::up(), None);
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn the_first_hour_is_the_same_with_a_mail_server() {
     let smtp = Smtp::up("accept");
     let port = smtp.port.to_string();

@@ -102,6 +102,7 @@ fn a_key_speaks_as_the_one_whose_place_it_takes() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn personas_from_the_command_line() {
     let (house, home) = (shared(), Tenant::founded());
     let key = home.key(&["read"]).0;

@@ -22,6 +22,7 @@ fn owner(house: &House) -> String {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_seeded_database_holds_and_a_hole_is_exit_code_1() {
     let house = House::up();
     let planned = house.ok(&["probe", "--dry-run"]);
@@ -136,6 +137,7 @@ fn tampered(house: &House, file: &Path) {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_service_probes_by_itself() {
     let house = House::up();
     // A tenant holds what advisory locks it likes.

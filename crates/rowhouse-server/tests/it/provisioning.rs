@@ -74,7 +74,7 @@ fn an_operator_sets_a_tenant_up_and_its_admin_gets_a_mail() {
         std::thread::sleep(Duration::from_millis(50));
     };
     let link = text(&mail["links"][0]);
-    assert!(link.starts_with(&format!("http://localhost:{}/", shared().port)));
+    assert!(link.starts_with("http://localhost:")); // of whichever process sent it: tests put others beside
     // A tenant is not told, and does not begin it.
     let (_, key) = tenant.key(&["read", "write"]);
     for request in [
@@ -143,6 +143,7 @@ fn asked_ten_times_at_once_a_tenant_is_set_up_once() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_suspended_tenant_is_set_up_when_it_is_opened_again() {
     let tenant = Tenant::founded();
     call("POST", &tenant.path("/suspend"))
@@ -170,6 +171,7 @@ fn job_principal(tenant: &str, is_there: bool) {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_run_that_fails_says_where_and_goes_on_when_it_is_asked_again() {
     let tenant = Tenant::founded();
     let id = uuid(&tenant.id).to_string();
@@ -233,6 +235,7 @@ fn a_run_that_fails_says_where_and_goes_on_when_it_is_asked_again() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn the_command_line_sets_up_one_many_and_a_users_own() {
     let house = shared();
     let one = fresh_slug();
@@ -319,6 +322,7 @@ fn the_command_line_sets_up_one_many_and_a_users_own() {
 /// Whoever accepts has his own tenant at once. What else it is given is a job, which nobody does here before a second process
 /// comes: as after a fall right behind the answer.
 #[test]
+#[ignore = "long: make test.long"]
 fn a_newcomers_own_tenant_is_completed_by_whoever_comes_next() {
     let url = own_database("personal_fall");
     let run = |arguments: &[&str]| {

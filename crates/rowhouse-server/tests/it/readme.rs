@@ -1,14 +1,13 @@
 //! The README is typed as it is printed, in a real shell, against a running `rowhouse up`. What stands as a comment behind
 //! a command, or as `# ERROR: ..` under it, has to be in what was printed, in that order.
 
-use std::process::Command;
-
-use crate::world::House;
+use crate::world::{House, without_settings};
 
 const README: &str = include_str!("../../../../README.md");
 const FIRST_STEPS: &str = include_str!("../../src/first_steps.sh");
 
 #[test]
+#[ignore = "long: make test.long"]
 fn the_five_minutes_work_as_printed() {
     let house = House::up();
     let (_, section) = README.split_once("\n## Five minutes\n").unwrap();
@@ -90,11 +89,10 @@ pub fn type_in(house: &House, script: &str) -> String {
     let script = script
         .replace(r#"export PATH="$PWD/target/debug:$PATH""#, "")
         .replace(":7080", &format!(":{}", house.port));
-    let output = Command::new("bash")
+    let output = without_settings("bash")
         .args(["-c", &format!("exec 2>&1\n{script}")])
         .current_dir(folder.path())
         .env("PATH", path)
-        .env_remove("DATABASE_URL")
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap()

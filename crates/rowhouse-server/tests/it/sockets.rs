@@ -63,6 +63,7 @@ fn founding(slug: &str, more: &str) -> (String, String) {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn slow_headers_are_given_up_and_their_sender_is_told() {
     let serve = Serve::beside(&[("ROWHOUSE_TIMEOUT", PATIENCE)]);
     let began = Instant::now();
@@ -89,6 +90,7 @@ fn slow_headers_are_given_up_and_their_sender_is_told() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_slow_body_is_given_up_holds_up_nobody_and_leaves_nothing() {
     let serve = Serve::beside(&[("ROWHOUSE_TIMEOUT", "3")]);
     let slug = fresh_slug();
@@ -118,6 +120,7 @@ fn a_slow_body_is_given_up_holds_up_nobody_and_leaves_nothing() {
 
 /// Whoever has no credential can be slow where none is asked for, and takes an eighth of the places there.
 #[test]
+#[ignore = "long: make test.long"]
 fn slow_bodies_of_nobody_keep_no_caller_out() {
     let patience = ("ROWHOUSE_TIMEOUT", "6");
     let serve = Serve::beside(&[patience, ("ROWHOUSE_CONCURRENCY", "16")]);
@@ -196,6 +199,7 @@ fn a_process_that_is_told_to_stop_finishes_what_is_under_way() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_process_that_is_told_to_stop_does_not_wait_for_ever() {
     let mut serve = Serve::beside(&[("ROWHOUSE_TIMEOUT", PATIENCE)]);
     let (head, body) = founding(&fresh_slug(), "");

@@ -30,6 +30,7 @@ fn it_starts_from_nothing_stops_cleanly_and_keeps_everything() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn killed_it_comes_back_with_what_was_committed() {
     let mut house = House::up();
     house.ok(&["tenants", "create", "survivor"]);
@@ -40,6 +41,7 @@ fn killed_it_comes_back_with_what_was_committed() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn it_says_so_and_ends_when_its_postgres_dies() {
     let mut house = House::up();
     let pid = std::fs::read_to_string(house.data().join("postgres/postmaster.pid")).unwrap();
@@ -62,6 +64,7 @@ fn it_says_so_and_ends_when_its_postgres_dies() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_folder_or_a_port_in_use_is_refused() {
     let house = House::up();
     let data = house.data();
@@ -96,6 +99,7 @@ fn a_folder_or_a_port_in_use_is_refused() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn a_database_that_lost_its_keys_or_is_newer_is_refused() {
     let house = House::up();
     let port = free_port().to_string();

@@ -227,7 +227,12 @@ pub fn shared() -> &'static House {
 
 /// The program, without the environment's settings.
 pub fn rowhouse() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rowhouse"));
+    without_settings(env!("CARGO_BIN_EXE_rowhouse"))
+}
+
+/// Another program, to which the environment says nothing of ours but where the server is.
+pub fn without_settings(program: &str) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars() {
         if name == "DATABASE_URL"
             || (name.starts_with("ROWHOUSE_") && name != "ROWHOUSE_POSTGRES_BIN")

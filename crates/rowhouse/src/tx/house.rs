@@ -10,9 +10,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::lease::Lease;
 use super::{Params, PlatformTx, TenantTx};
-use crate::connect::{
-    Config, Group, Sealer, Secret, no_connection, pool, refuse_weak_login, single,
-};
+use crate::connect::{Config, Group, Sealer, Secret, checked_pool, no_connection};
 use crate::context::{Context, OWN_TICKET_TTL, Ticket};
 use crate::error::{Error, Result};
 use crate::ids::{KeyId, SessionId, TenantId, UserId};
@@ -47,28 +45,14 @@ impl Rowhouse {
     /// Connects, and refuses a login that could bypass the wall, a schema that this library does not understand, and a
     /// pooler that mixes its clients' state.
     pub async fn connect(config: Config) -> Result<Self> {
-        let app = single(&config.app, config.pooled).await?;
-        refuse_weak_login(&app, Group::App).await?;
-        crate::migrate::refuse_foreign_schema(&app).await?;
-        if config.pooled {
-            crate::connect::refuse_leaky_pooler(&app).await?;
-        }
-        for (url, group) in [
-            (&config.platform, Group::Platform),
-            (&config.mailer, Group::Mailer),
-        ] {
-            if let Some(url) = url {
-                refuse_weak_login(&single(url, config.pooled).await?, group).await?;
-            }
-        }
-        let pool_of = |url: &Option<Secret>, group| {
-            let url = url.as_ref();
-            url.map(|url| pool(url, group, &config)).transpose()
+        let optional = async |url: &Option<Secret>, group| match url {
+            Some(url) => Ok(Some(checked_pool(url, group, &config).await?)),
+            None => Ok::<_, Error>(None),
         };
         let inner = Inner {
-            app: pool(&config.app, Group::App, &config)?,
-            platform: pool_of(&config.platform, Group::Platform)?,
-            mailer: pool_of(&config.mailer, Group::Mailer)?,
+            app: checked_pool(&config.app, Group::App, &config).await?,
+            platform: optional(&config.platform, Group::Platform).await?,
+            mailer: optional(&config.mailer, Group::Mailer).await?,
             sealer: Sealer::new(config.seal.clone()),
             pooled: config.pooled,
             closed: AtomicU64::new(0),

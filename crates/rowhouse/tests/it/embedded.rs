@@ -92,6 +92,7 @@ async fn nobody_comes_in_without_the_password() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn our_files_are_ours_and_the_password_is_secret() {
     let home = home();
     let server = start(&home).await;
@@ -113,6 +114,7 @@ async fn our_files_are_ours_and_the_password_is_secret() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn only_loopback_is_listened_to() {
     let home = home();
     let server = start(&home).await;
@@ -143,6 +145,7 @@ async fn only_loopback_is_listened_to() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn the_log_shows_no_parameter_no_row_and_no_statement() {
     let home = home();
     let server = start(&home).await;
@@ -189,6 +192,7 @@ async fn the_log_shows_no_parameter_no_row_and_no_statement() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn committed_rows_survive_a_kill_of_the_postmaster() {
     let home = home();
     let server = start(&home).await;
@@ -236,6 +240,7 @@ async fn committed_rows_survive_a_kill_of_the_postmaster() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn the_server_ends_when_its_owner_is_killed() {
     if !Path::new("/usr/bin/setpriv").exists() {
         return; // without it, the next start does the work: see below
@@ -254,6 +259,7 @@ async fn the_server_ends_when_its_owner_is_killed() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_server_that_its_dead_owner_left_running_is_replaced() {
     let home = home();
     // Without PATH there is no setpriv, as on systems that have none.
@@ -272,6 +278,7 @@ async fn a_server_that_its_dead_owner_left_running_is_replaced() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_stale_pid_file_that_names_a_stranger_is_no_obstacle() {
     let home = home();
     start(&home).await.stop().await.expect("stop");
@@ -299,6 +306,7 @@ async fn a_stale_pid_file_that_names_a_stranger_is_no_obstacle() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_second_owner_is_refused_with_the_id_of_the_first() {
     let home = home();
     let mut owner = owner(&home, None);
@@ -328,6 +336,7 @@ async fn a_second_owner_is_refused_with_the_id_of_the_first() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_cluster_of_another_major_is_refused_untouched() {
     let home = home();
     start(&home).await.stop().await.expect("stop");
@@ -359,6 +368,7 @@ async fn a_cluster_of_another_major_is_refused_untouched() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_server_that_is_not_ours_is_left_alone() {
     let home = home();
     let server = start(&home).await;
@@ -403,6 +413,7 @@ async fn a_server_that_is_not_ours_is_left_alone() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_lost_or_wrong_password_file_is_named() {
     let home = home();
     start(&home).await.stop().await.expect("stop");
@@ -429,6 +440,7 @@ async fn a_lost_or_wrong_password_file_is_named() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn an_empty_closed_folder_is_opened_for_passing_and_a_full_one_is_not() {
     let home = home();
     fs::create_dir(&home.data).expect("folder");
@@ -450,6 +462,7 @@ async fn an_empty_closed_folder_is_opened_for_passing_and_a_full_one_is_not() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_port_in_use_is_refused() {
     let home = home();
     let other = TcpListener::bind("127.0.0.1:0").expect("listen");
@@ -472,6 +485,7 @@ async fn a_port_in_use_is_refused() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn an_interrupted_first_start_leaves_nothing_in_the_way() {
     let home = home();
     let mut owner = spawn_owner(&home, Some("")); // no setpriv: initdb is orphaned and runs on
@@ -492,6 +506,7 @@ async fn an_interrupted_first_start_leaves_nothing_in_the_way() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_failed_initdb_says_why_and_leaves_nothing() {
     let home = home();
     let bin = fake_server(
@@ -516,6 +531,7 @@ async fn a_failed_initdb_says_why_and_leaves_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_server_that_dies_at_the_start_is_quoted() {
     let home = home();
     let mut broken = options(&home);

@@ -152,6 +152,7 @@ async fn crowd(world: &World, slug: &str, rows: i32) -> Crowd {
 /// The statement that the library sends, under its real callers: each way of seeing goes by an index of its own, of the
 /// smallest, the median and the largest tenant.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_list_reads_what_its_caller_may_see_and_no_more() {
     let world = crowded().await;
     let mut crowds = Vec::new();
@@ -225,6 +226,7 @@ async fn a_list_reads_what_its_caller_may_see_and_no_more() {
 
 /// A job sees all there is, and reads it in the order of time. Nobody else's list asks for that.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_jobs_list_is_read_in_the_order_of_time() {
     let world = crowded().await;
     let job = Context::principal(world.alpha.id, world.job().await);
@@ -238,6 +240,7 @@ async fn a_jobs_list_is_read_in_the_order_of_time() {
 
 /// Where a table is large and in no order, its planner takes a bitmap for the better way: here, since it is given no other.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn no_bitmap_is_in_the_first_plan_of_a_list() {
     let world = crowded().await;
     let settings = "set local enable_indexscan = off; set local enable_seqscan = off";

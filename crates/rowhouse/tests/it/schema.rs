@@ -109,6 +109,7 @@ async fn nothing_migrates_while_a_tenant_is_bound_or_from_a_newer_version() {
 
 /// On a server of its own, where no role of the wall exists yet: a managed server's first migration.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_migrator_that_is_no_superuser_can_build_the_wall() {
     let folder = tempfile::tempdir().unwrap();
     let server = Embedded::start(Options::new(folder.path().join("data")))

@@ -13,6 +13,7 @@ use rowhouse::embedded::{Embedded, Options};
 use rowhouse::ids::{PrincipalId, TenantId, UserId};
 use rowhouse::tenants::{self, NewTenant};
 use rowhouse::{Config, Context, Owner, Rowhouse, SealSource, migrate, users};
+use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 
 const PASSWORD: &str = "test";
@@ -43,6 +44,7 @@ pub struct World {
     pub alpha: Tenant,
     pub beta: Tenant,
     pub database: String,
+    with_mailer: OnceCell<Rowhouse>,
 }
 
 impl World {
@@ -72,7 +74,17 @@ impl World {
             alpha,
             beta,
             database,
+            with_mailer: OnceCell::new(),
         }
+    }
+
+    /// A second house that also has the mailer's login, which is for few: each login is a connection more for every world.
+    pub async fn with_mailer(&self) -> &Rowhouse {
+        let connect = async || {
+            let config = config(&self.database).with_mailer(self.url("test_mailer"));
+            Rowhouse::connect(config).await.unwrap()
+        };
+        self.with_mailer.get_or_init(connect).await
     }
 
     /// A connection as the app's login, outside of every transaction: what an attacker holds.
@@ -161,7 +173,6 @@ fn config_on(server: &Embedded, database: &str) -> Config {
         ..Config::new(url("test_app"), seal)
     }
     .with_platform(url("test_platform"))
-    .with_mailer(url("test_mailer"))
 }
 
 async fn found(house: &Rowhouse, slug: &'static str) -> Tenant {
@@ -252,6 +263,7 @@ async fn start_cluster() -> Cluster {
         ("max_wal_senders", "0"),
         ("autovacuum", "off"),
         ("jit", "off"),
+        ("shared_preload_libraries", "plpgsql"), // nearly each connection asks for it
         ("max_connections", "300"),
         ("shared_buffers", "64MB"),
         ("track_activity_query_size", "16kB"), // tests read what the library has asked

@@ -163,7 +163,7 @@ fn nothing_was_found(probe: Probe) {
 #[test]
 fn a_tenant_reads_in_its_own_trail_what_operators_did() {
     let tenant = Tenant::founded();
-    let (key, _) = tenant.key(&["read"]);
+    let (key, _) = tenant.key_by_operator(&["read"]);
     let trail = get(&tenant.path("/audit")).by(&tenant.reader()).gets(200);
     let rows = trail.json()["items"].as_array().unwrap().clone();
     let told: Vec<(String, String)> = rows

@@ -228,6 +228,7 @@ fn a_name_is_free_again_once_what_had_it_is_deleted() {
 }
 
 #[test]
+#[ignore = "long: make test.long"]
 fn people_from_the_command_line() {
     let house = shared();
     let tenant = Tenant::founded();

@@ -160,20 +160,22 @@ async fn refuse_old_server(tx: &Transaction<'_>) -> Result<()> {
     Ok(())
 }
 
-/// In one statement, so that what stands before the rules is worked out once. Where that is refused, each by itself: it
-/// says which of them cannot run, and what the others find.
+/// In one statement, so that what stands before the rules is worked out once. Where that is refused, in two, and so on: it
+/// tells which of them cannot run, and what the others find.
 async fn ask_all(tx: &mut Transaction<'_>, rules: &[&Rule], facts: &Facts) -> Result<Vec<Finding>> {
-    if rules.is_empty() {
-        return Ok(Vec::new());
-    }
-    if let Ok(findings) = ask(tx, rules, facts).await? {
-        return Ok(findings);
-    }
     let mut findings = Vec::new();
-    for rule in rules {
-        match ask(tx, &[*rule], facts).await? {
-            Ok(found) => findings.extend(found),
-            Err(why) => findings.push(unasked(rule.name, &why)),
+    let mut left = vec![rules];
+    while let Some(rules) = left.pop() {
+        if rules.is_empty() {
+            continue;
+        }
+        match (ask(tx, rules, facts).await?, rules) {
+            (Ok(found), _) => findings.extend(found),
+            (Err(why), [rule]) => findings.push(unasked(rule.name, &why)),
+            (Err(_), _) => {
+                let (first, second) = rules.split_at(rules.len() / 2);
+                left.extend([second, first]);
+            }
         }
     }
     Ok(findings)

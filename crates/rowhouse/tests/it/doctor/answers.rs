@@ -18,6 +18,7 @@ fn named<'a>(findings: &'a [Finding], rule: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn any_login_gets_the_same_answer() {
     let place = Place::new(Base::Shop).await;
     place
@@ -39,6 +40,7 @@ async fn any_login_gets_the_same_answer() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn our_list_of_tables_is_read_as_far_as_the_login_may() {
     let place = Place::new(Base::Ours).await;
     place
@@ -171,6 +173,7 @@ async fn a_locked_table_holds_nobody_up() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn other_names_are_taken_by_option() {
     let place = Place::new(Base::Shop).await;
     place
@@ -242,6 +245,7 @@ async fn unknown_rules_are_refused_by_name() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn rows_that_refer_to_nothing_are_counted_when_asked() {
     let place = Place::new(Base::Shop).await;
     // Validated while one tenant was bound: Postgres calls it valid.

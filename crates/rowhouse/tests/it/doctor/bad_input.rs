@@ -16,6 +16,7 @@ async fn asked(url: &str, options: &Options) -> Result<Vec<Finding>, Error> {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_hot_standby_is_told_the_same_as_its_primary() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
@@ -53,6 +54,7 @@ async fn a_hot_standby_is_told_the_same_as_its_primary() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_transaction_pooler_may_stand_in_between() {
     let place = Place::new(Base::Ours).await;
     place
@@ -74,6 +76,7 @@ async fn a_transaction_pooler_may_stand_in_between() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn names_in_quotes_and_other_alphabets_come_out_as_sql_takes_them() {
     let place = Place::new(Base::Bare).await;
     place
@@ -127,6 +130,7 @@ async fn names_in_quotes_and_other_alphabets_come_out_as_sql_takes_them() {
 
 /// Nobody has the right to become the application's login, and the sizes of tenants are hidden from all but superusers.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn plans_are_asked_for_as_the_application_or_it_is_said_why_not() {
     let place = Place::new(Base::Shop).await;
     place
@@ -160,6 +164,7 @@ async fn plans_are_asked_for_as_the_application_or_it_is_said_why_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: make test.long"]
 async fn a_database_that_changes_meanwhile_is_judged_all_the_same() {
     let place = Place::new(Base::Shop).await;
     place

@@ -93,6 +93,7 @@ impl Shop {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_wall_of_settings_holds_where_it_stands_and_leaks_where_it_does_not() {
     let shop = Shop::new("settings", SHOP).await;
     let before = shop.content().await;
@@ -156,6 +157,7 @@ async fn a_wall_of_settings_holds_where_it_stands_and_leaks_where_it_does_not() 
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_wall_of_logins_is_tried_by_both() {
     let shop = Shop::new(
         "logins",
@@ -216,6 +218,7 @@ async fn without_an_owner_the_login_probes_itself() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn what_cannot_be_probed_says_why() {
     let shop = Shop::new(
         "nothing",
@@ -310,6 +313,7 @@ async fn a_trigger_further_on_that_reaches_outside_is_not_run() {
 
 /// A way that is not taken is not passed over in silence.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn each_way_that_is_not_taken_says_why() {
     let shop = Shop::new("ways", SHOP).await;
     shop.build(

@@ -102,6 +102,7 @@ async fn our_own_schema_holds() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn chinook_behind_the_wall_holds() {
     let world = World::new().await;
     protected_chinook(&world).await;
@@ -132,6 +133,7 @@ async fn chinook_behind_the_wall_holds() {
 
 /// What the wall's own tests put behind it, side by side in one database; doctor looks at them in `protect`.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn the_tables_of_the_walls_tests_hold() {
     let world = World::new().await;
     for (made, _, _) in SHAPES {
@@ -183,6 +185,7 @@ async fn the_tables_of_the_walls_tests_hold() {
 
 /// Rows that are hard to make up, and names that are hard to write.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn rows_are_made_up_for_tables_of_every_shape() {
     let world = World::new().await;
     build(

@@ -240,6 +240,7 @@ async fn what_it_cannot_see_it_calls_held() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_wall_that_cannot_be_probed_is_not_called_held() {
     for mutation in NOT_PROBED {
         let world = world().await;
@@ -252,6 +253,7 @@ async fn a_wall_that_cannot_be_probed_is_not_called_held() {
 
 /// Partitions by name, each with rights of its own.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_partition_that_lacks_the_wall_is_a_leak() {
     let world = World::new().await;
     build(

@@ -37,6 +37,7 @@ async fn content(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn nothing_is_left_behind_and_the_history_says_what_was_found() {
     let world = World::new().await;
     let superuser = world.superuser().await;
@@ -57,6 +58,7 @@ async fn nothing_is_left_behind_and_the_history_says_what_was_found() {
 
 /// The hash is that of the catalogue: it changes with the wall, and with nothing else.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_probe_is_due_when_the_wall_was_changed() {
     let world = World::new().await;
     build(&world, "create table notes (id int primary key, body text)").await;
@@ -148,6 +150,7 @@ const OUTSIDE: &str = "
       $$ begin perform public.dblink_exec('x'); return coalesce(new, old); end $$;";
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_view_that_a_trigger_writes_is_not_written() {
     let world = World::new().await;
     build(
@@ -204,6 +207,7 @@ async fn a_view_that_a_trigger_writes_is_not_written() {
 
 /// Killed in the middle: the server rolls back, and the next run finds nothing in its way.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_probe_that_is_killed_leaves_nothing() {
     let world = World::new().await;
     let superuser = world.superuser().await;
@@ -266,6 +270,7 @@ async fn nobody_probes(superuser: &Client) {
 
 /// While it runs, it holds no lock above ROW EXCLUSIVE on any table, and locks no row that was there.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn it_takes_no_strong_lock() {
     let world = World::new().await;
     let superuser = world.superuser().await;
@@ -293,6 +298,7 @@ async fn it_takes_no_strong_lock() {
 
 /// A table that somebody has locked is not waited for, and not called held.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_locked_table_is_not_waited_for() {
     let world = World::new().await;
     build(&world, "create table notes (id int primary key, body text)").await;
@@ -330,6 +336,7 @@ async fn a_locked_table_is_not_waited_for() {
 
 /// What there is no time for is said, and nothing is asked of the database for it: not even a rest is waited for.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn at_its_limit_it_stops() {
     let world = World::new().await;
     let options = Options {
@@ -398,6 +405,7 @@ async fn a_pooler_in_between_is_refused_by_name() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_standby_is_refused_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

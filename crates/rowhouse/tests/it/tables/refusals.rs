@@ -262,6 +262,7 @@ async fn what_cannot_be_protected_is_refused_by_name_and_stays_as_it_was() {
 
 /// The positive control: with the statement of the refusal, the same plan goes through.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn the_statement_in_a_refusal_mends_it() {
     for (setup, plan) in [
         (
@@ -348,6 +349,7 @@ async fn stray_references_are_counted_before_a_key_is_made() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn nothing_is_protected_while_a_tenant_is_bound_or_a_table_is_in_use() {
     let world = World::new().await;
     build(&world, "create table t (id int)").await;
