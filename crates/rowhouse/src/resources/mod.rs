@@ -14,11 +14,17 @@ use tokio_postgres::Row;
 use crate::audit::{self, Event};
 use crate::error::{Error, OnConstraint, Result};
 use crate::ids::{PrincipalId, ProjectId, ResourceId, TeamId, WorkspaceId};
-use crate::select::{Param, Select};
+use crate::select::Param;
 use crate::tenants::changed_fields;
 use crate::text_enum::text_enum;
 use crate::tx::TenantTx;
 use crate::{names, workspaces};
+
+mod acl;
+mod list;
+
+pub use acl::{AclAccess, AclEntry, acl, grant, revoke};
+pub use list::{Filter, list};
 
 text_enum! {
     /// What a resource is. Constraint `resources_type`.
@@ -47,18 +53,6 @@ text_enum! {
         Project = "project",
         /// Everyone inside the tenant.
         Tenant = "tenant",
-    }
-}
-
-text_enum! {
-    /// What an ACL entry allows. Constraint `resource_acl_access`.
-    AclAccess {
-        /// To read it.
-        Read = "read",
-        /// To change it.
-        Write = "write",
-        /// To decide who else may.
-        Admin = "admin",
     }
 }
 
@@ -161,21 +155,6 @@ impl NewResource {
             project_id: None,
         }
     }
-}
-
-/// What a list is narrowed to, and where it goes on.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Only of this workspace.
-    pub workspace: Option<WorkspaceId>,
-    /// Only of this type.
-    pub r#type: Option<ResourceType>,
-    /// Only of this visibility.
-    pub visibility: Option<Visibility>,
-    /// Only those whose title holds this text, in any case.
-    pub text: Option<String>,
-    /// Behind this one: `updated_at` and id of the last row of the page before.
-    pub after: Option<(Timestamp, ResourceId)>,
 }
 
 /// How deep a payload may be nested.
@@ -292,112 +271,6 @@ async fn find(tx: &mut TenantTx, id: ResourceId) -> Result<Resource> {
     row.as_ref()
         .map(Resource::from)
         .ok_or(Error::NotFound("resource"))
-}
-
-/// A page of resources, the last changed first, at most `limit` (1 to 200).
-pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<Resource>> {
-    let tenant = tx.tenant_id();
-    let mut page = Select::new("deleted_at is null").given(&tenant);
-    page.and_if("workspace_id = ?", filter.workspace.as_ref());
-    page.and_if("type = ?", filter.r#type.as_ref());
-    page.and_if("visibility = ?", filter.visibility.as_ref());
-    page.and_if("strpos(lower(title), lower(?)) > 0", filter.text.as_ref());
-    let after = filter.after.as_ref().map(|(at, id)| (at, id as _));
-    let may_be_job = tx.may_be_job();
-    // Each of them has an index, and no two have one.
-    let narrowed = [
-        filter.workspace.is_some(),
-        filter.r#type.is_some(),
-        filter.visibility.is_some(),
-    ];
-    let is_indexed = filter.text.is_none() && narrowed.iter().filter(|by| **by).count() < 2;
-    let rows = page
-        .behind("updated_at", after)
-        .within(limit, |conditions, asked| {
-            each_way_of_seeing(conditions, asked, is_indexed, may_be_job)
-        })
-        .rows(tx)
-        .await?;
-    Ok(rows.iter().map(Resource::from).collect())
-}
-
-/// As the indexes have it that lead to what a caller may see.
-const NEWEST_FIRST: &str = "updated_at desc nulls last, id desc nulls last";
-/// The caller and whom it stands for; and these with its projects, for any of which a resource may be meant. Nobody looks at the
-/// seal for them: they lead to an index. The list asks once for the tenant, and the policies for each row.
-const PRINCIPALS: &str = "(select rowhouse.ids(4))::uuid[]";
-const AUDIENCES: &str = "(select rowhouse.ids(4) || rowhouse.ids(3))::uuid[]";
-
-/// The policy of `resources` is one condition with alternatives, which no index answers: who sees three among a million would
-/// wait for all of them. So each alternative is asked by its own index for the first page, and these are joined. Each page is of one
-/// audience, owner or principal, so that no row is in it twice: one that is would take the place of another. `offset 0`
-/// keeps the planner from reading the whole tenant where it takes the caller to have many entries.
-///
-/// Whoever has ten audiences would read ten pages to show one. So a few rows of each are looked at before: where these make a
-/// page, its last row tells how old a row may be. Not where no index answers the conditions: the few would be as far to seek.
-fn each_way_of_seeing(conditions: &str, asked: u16, is_indexed: bool, may_be_job: bool) -> String {
-    let (few, last) = (asked.div_ceil(4), asked - 1);
-    let (wanted, not_too_old) = if is_indexed {
-        (
-            format!(
-                "with wanted (since) as materialized (
-                   select coalesce((
-                     select newest.updated_at
-                     from (select distinct unnest({AUDIENCES})) mine (mine)
-                     cross join lateral (
-                       select updated_at from rowhouse.resources
-                       where tenant_id = $1 and audience = mine.mine and {conditions} order by {NEWEST_FIRST} limit {few}) newest
-                     where rowhouse.rows_in_order() -- what stands in `with` is planned before what is outside
-                     order by newest.updated_at desc
-                     offset {last} limit 1), '-infinity'))"
-            ),
-            " and updated_at >= (select since from wanted)",
-        )
-    } else {
-        (String::new(), "")
-    };
-    let first = format!("order by {NEWEST_FIRST} limit {asked}");
-    // No index knows this operator: so none of all the tenant's rows of a type, say, is read for those of an owner.
-    let of_owner = conditions.replace(" = $", " is not distinct from $");
-    let all_there_is = if may_be_job {
-        format!(
-            "union all
-             (select {COLUMNS}
-              from rowhouse.resources
-              where (select rowhouse.caller_role()) = 'job' and tenant_id = $1 and {conditions}
-              order by updated_at desc, id desc -- by the index of the whole tenant
-              limit {asked})"
-        )
-    } else {
-        String::new()
-    };
-    format!(
-        "{wanted}
-         select distinct on (updated_at, id) {COLUMNS}
-         from (
-           select r.*
-           from unnest({AUDIENCES}) mine (mine)
-           cross join lateral (select {COLUMNS} from rowhouse.resources where tenant_id = $1 and audience = mine.mine and {conditions}{not_too_old} {first}) r
-           union all
-           select r.*
-           from unnest({PRINCIPALS}) mine (mine)
-           cross join lateral (
-             select {COLUMNS} from rowhouse.resources where tenant_id = $1 and owner_id = mine.mine and {of_owner}{not_too_old} {first}) r
-           union all
-           select r.*
-           from unnest({PRINCIPALS}) mine (mine)
-           cross join lateral (
-             select {COLUMNS}
-             from (select resource_id from rowhouse.resource_acl where tenant_id = $1 and principal_id = mine.mine offset 0) entry
-             cross join lateral (
-               select {COLUMNS} from rowhouse.resources where tenant_id = $1 and id = entry.resource_id{not_too_old} offset 0) shared
-             where {conditions} {first}) r
-           {all_there_is}
-         ) seen
-         where rowhouse.rows_in_order() and (select rowhouse.current_tenant()) = $1
-         order by {NEWEST_FIRST}
-         limit {asked}"
-    )
 }
 
 /// What is to become different; what is not given stays.
@@ -592,106 +465,6 @@ fn check_payload(payload: &Value) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// Gives a principal access to a resource, or another access than it had. [`Error::NotPermitted`] for whoever does not
-/// administer the resource: nobody gives more than it holds.
-pub async fn grant(
-    tx: &mut TenantTx,
-    id: ResourceId,
-    principal: PrincipalId,
-    access: AclAccess,
-) -> Result<()> {
-    let resource = get(tx, id).await?;
-    let tenant = tx.tenant_id();
-    tx.execute(
-        "insert into rowhouse.resource_acl (tenant_id, resource_id, principal_id, access)
-         values ($1, $2, $3, $4)
-         on conflict (tenant_id, resource_id, principal_id) do update set access = excluded.access",
-        &[&tenant, &id, &principal, &access],
-    )
-    .await
-    .on_constraint("resource_acl_principal", Error::NotFound("principal"))?;
-    let detail = json!({ "principal": principal, "access": access });
-    audit::record(tx, event("resources.grant", &resource).with_detail(detail)).await
-}
-
-/// Takes a principal's entry away.
-pub async fn revoke(tx: &mut TenantTx, id: ResourceId, principal: PrincipalId) -> Result<()> {
-    let resource = get(tx, id).await?;
-    let tenant = tx.tenant_id();
-    let gone = tx
-        .execute(
-            "delete from rowhouse.resource_acl where tenant_id = $1 and resource_id = $2 and principal_id = $3",
-            &[&tenant, &id, &principal],
-        )
-        .await?;
-    if gone == 0 {
-        let may_share = tx
-            .one("select rowhouse.may_share($1, $2)", &[&tenant, &id])
-            .await?
-            .get(0);
-        return Err(if may_share {
-            Error::NotFound("entry")
-        } else {
-            not_the_callers()
-        });
-    }
-    audit::record(
-        tx,
-        event("resources.revoke", &resource).with_detail(json!({ "principal": principal })),
-    )
-    .await
-}
-
-/// What a principal may do with a resource.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct AclEntry {
-    /// Who.
-    pub principal_id: PrincipalId,
-    /// What it allows.
-    pub access: AclAccess,
-    /// When it was first given.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
-}
-
-/// Who has an entry on a resource: a page, the newest first, behind `after` (`created_at` and principal of the last of the
-/// page before), at most `limit` (1 to 200).
-pub async fn acl(
-    tx: &mut TenantTx,
-    id: ResourceId,
-    after: Option<(Timestamp, PrincipalId)>,
-    limit: u16,
-) -> Result<Vec<AclEntry>> {
-    get(tx, id).await?;
-    let tenant = tx.tenant_id();
-    let mut page = Select::new(
-        "select id, access, created_at, updated_at
-         from (select tenant_id, resource_id, principal_id as id, access, created_at, updated_at from rowhouse.resource_acl) entries
-         where true",
-    );
-    page.and("tenant_id = ?", &tenant);
-    page.and("resource_id = ?", &id);
-    let rows = page
-        .newest_first(
-            "created_at",
-            after.as_ref().map(|(at, id)| (at, id as _)),
-            limit,
-        )
-        .rows(tx)
-        .await?;
-    Ok(rows
-        .iter()
-        .map(|row| AclEntry {
-            principal_id: row.get("id"),
-            access: row.get("access"),
-            created_at: row.get("created_at"),
-            updated_at: row.get("updated_at"),
-        })
-        .collect())
 }
 
 fn event(action: &'static str, resource: &Resource) -> Event {
