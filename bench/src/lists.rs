@@ -138,8 +138,8 @@ async fn first_pages(postmaster: i32, large: &mut Shelf) -> Result<(Table, Vec<G
         ]);
         let (first, _) = who.split_once(':').unwrap_or((who, ""));
         goals.push(goal(
-            &format!("1,000,000, by who sees {first}, in the database"),
-            &inside,
+            &format!("1,000,000, by who sees {first}"),
+            &samples,
             5.0,
         ));
     }

@@ -205,35 +205,7 @@ impl Group {
     }
 }
 
-/// A pool whose first connection is there, so that what will not do is refused now and not at the first request.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the file that makes connections"
-)]
-pub(crate) async fn checked_pool(url: &Secret, group: Group, config: &Config) -> Result<Pool> {
-    let pool = pool(url, group, config)?;
-    // A pooler is asked on a connection that no transaction gets: asking leaves something behind.
-    if !config.pooled
-        && let Ok(first) = pool.get().await
-    {
-        if group == Group::App {
-            crate::migrate::refuse_foreign_schema(&first).await?;
-        }
-        return Ok(pool);
-    }
-    // Of what the pool was refused by, this one tells more.
-    let single = single(url, config.pooled).await?;
-    refuse_weak_login(&single, group).await?;
-    if group == Group::App {
-        crate::migrate::refuse_foreign_schema(&single).await?;
-        if config.pooled {
-            refuse_leaky_pooler(&single).await?;
-        }
-    }
-    Ok(pool)
-}
-
-fn pool(url: &Secret, group: Group, config: &Config) -> Result<Pool> {
+pub(crate) fn pool(url: &Secret, group: Group, config: &Config) -> Result<Pool> {
     let mut server = parse(url)?;
     if server.get_ssl_mode() == SslMode::Prefer {
         server.ssl_mode(SslMode::Disable);
@@ -286,7 +258,7 @@ fn pool(url: &Secret, group: Group, config: &Config) -> Result<Pool> {
 ///
 /// One query over the catalogue, so that it is cheap enough to ask for every new connection. It looks at the login and
 /// at every role that it may become (`SET ROLE`) or has the rights of.
-async fn refuse_weak_login(client: &tokio_postgres::Client, group: Group) -> Result<()> {
+pub(crate) async fn refuse_weak_login(client: &tokio_postgres::Client, group: Group) -> Result<()> {
     let row = client
         .query_typed_opt(
             include_str!("weak_login.sql"),
@@ -399,7 +371,7 @@ pub(crate) fn no_connection(error: deadpool_postgres::PoolError) -> Error {
 }
 
 /// Refuses a pooler that hands one client's session state to the next, or that splits a transaction (statement pooling).
-async fn refuse_leaky_pooler(client: &tokio_postgres::Client) -> Result<()> {
+pub(crate) async fn refuse_leaky_pooler(client: &tokio_postgres::Client) -> Result<()> {
     let split = |error: tokio_postgres::Error| {
         Error::Config(format!(
             "the pooler in between does not keep a transaction on one connection ({error}). Set pool_mode = transaction"

@@ -5,7 +5,7 @@ with recursive
   becomes (oid, via, depth) as (
     select oid, null::oid, 0 from pg_catalog.pg_roles where rolname = session_user
     union all
-    select m.roleid, m.member, b.depth + 1 from pg_catalog.pg_auth_members m join becomes b on m.member = b.oid
+    select m.roleid, m.member, b.depth + 1 from pg_catalog.pg_auth_members m join becomes b on b.oid = m.member
   ),
   reachable as (
     select distinct on (r.oid) r.*, b.depth,
@@ -24,36 +24,30 @@ with recursive
     where d.datname = current_database()
   ),
   reasons (rank, depth, why, mend) as (
-    select 1, r.depth, format('%s is a superuser', r.rolname), coalesce(r.leave, format('alter role %I nosuperuser', r.rolname))
-    from reachable r where r.rolsuper
-    union all
-    select 2, r.depth, format('%s has BYPASSRLS', r.rolname), coalesce(r.leave, format('alter role %I nobypassrls', r.rolname))
-    from reachable r where r.rolbypassrls
-    union all
-    select 3, r.depth, format('%s has REPLICATION', r.rolname), coalesce(r.leave, format('alter role %I noreplication', r.rolname))
-    from reachable r where r.rolreplication
-    union all
-    select 4, r.depth, format('it may become %s, which owns the wall', r.rolname), r.leave
-    from reachable r where r.rolname in ('rowhouse_owner', 'rowhouse_definer', 'rowhouse_migrator', 'rowhouse_sealer')
-    union all
-    select 4, r.depth, format('it may act for the other side: it is a member of %s', r.rolname), r.leave
+    select it.rank, r.depth, it.why, coalesce(r.leave, it.mend)
     from reachable r
-    where r.rolname in ('rowhouse_app', 'rowhouse_platform', 'rowhouse_mailer') and r.rolname <> $1
-    union all
-    -- Before 16, CREATEROLE may grant itself any role; since then only those it has ADMIN on.
-    select 5, r.depth, format('%s has CREATEROLE', r.rolname), coalesce(r.leave, format('alter role %I nocreaterole', r.rolname))
-    from reachable r where r.rolcreaterole and current_setting('server_version_num')::int < 160000
+    cross join lateral (values
+      (1, r.rolsuper, format('%s is a superuser', r.rolname), format('alter role %I nosuperuser', r.rolname)),
+      (2, r.rolbypassrls, format('%s has BYPASSRLS', r.rolname), format('alter role %I nobypassrls', r.rolname)),
+      (3, r.rolreplication, format('%s has REPLICATION', r.rolname), format('alter role %I noreplication', r.rolname)),
+      (4, r.rolname in ('rowhouse_owner', 'rowhouse_definer', 'rowhouse_migrator', 'rowhouse_sealer'),
+        format('it may become %s, which owns the wall', r.rolname), null),
+      (4, r.rolname in ('rowhouse_app', 'rowhouse_platform', 'rowhouse_mailer') and r.rolname <> $1,
+        format('it may act for the other side: it is a member of %s', r.rolname), null),
+      -- Before 16, CREATEROLE may grant itself any role; since then only those it has ADMIN on.
+      (5, r.rolcreaterole and current_setting('server_version_num')::int < 160000,
+        format('%s has CREATEROLE', r.rolname), format('alter role %I nocreaterole', r.rolname)),
+      (6, r.rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files',
+          'pg_execute_server_program', 'pg_signal_backend', 'pg_maintain', 'pg_create_subscription', 'pg_checkpoint',
+          'pg_monitor', 'pg_read_all_stats', 'pg_read_all_settings', 'pg_stat_scan_tables'),
+        format('it is a member of %s', r.rolname), null)
+    ) it (rank, holds, why, mend)
+    where it.holds
     union all
     select 5, b.depth, format('it may grant itself %s (ADMIN OPTION)', m.roleid::regrole),
       format('revoke admin option for %s from %s', m.roleid::regrole, m.member::regrole)
     from pg_catalog.pg_auth_members m join becomes b on b.oid = m.member
     where m.admin_option
-    union all
-    select 6, r.depth, format('it is a member of %s', r.rolname), r.leave
-    from reachable r
-    where r.rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files',
-      'pg_execute_server_program', 'pg_signal_backend', 'pg_maintain', 'pg_create_subscription', 'pg_checkpoint',
-      'pg_monitor', 'pg_read_all_stats', 'pg_read_all_settings', 'pg_stat_scan_tables')
     union all
     select 7, b.depth, format('it owns %s', c.oid::regclass), format('alter table %s owner to rowhouse_owner', c.oid::regclass)
     from pg_catalog.pg_class c join becomes b on b.oid = c.relowner
@@ -77,7 +71,7 @@ with recursive
     select 11, 0, format('settings are stored for it that meet every tenant (%s)', array_to_string(s.setconfig, ', ')),
       format('alter role %I%s reset all', session_user, case when d.datname is null then '' else format(' in database %I', d.datname) end)
     from pg_catalog.pg_db_role_setting s
-    join pg_catalog.pg_roles r on r.oid = s.setrole and r.rolname = session_user
+    join becomes b on b.oid = s.setrole and b.depth = 0
     left join pg_catalog.pg_database d on d.oid = s.setdatabase
     where s.setdatabase = 0 or d.datname = current_database()
     union all

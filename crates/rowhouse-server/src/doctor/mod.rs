@@ -51,7 +51,7 @@ pub struct Arguments {
     /// Count rows that refer to nothing: this reads the tables
     #[arg(long)]
     count: bool,
-    /// The most that one statement may take: all rules together, and where that fails each half of them
+    /// The most that one statement may take: all rules together, where that fails each half of them, and so on
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
     seconds: u32,
 }

@@ -172,7 +172,6 @@ fn wrong_settings_and_places_are_named_with_the_way_out() {
 }
 
 #[test]
-#[ignore = "long: make test.long"]
 fn a_table_goes_behind_the_wall_from_the_command_line() {
     let house = shared();
     let owner = house.connection()["database"]["owner"]

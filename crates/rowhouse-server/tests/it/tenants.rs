@@ -168,7 +168,6 @@ fn both_trails_name_the_operator_and_the_request() {
 }
 
 #[test]
-#[ignore = "long: make test.long"]
 fn an_operators_token_that_ended_opens_nothing_from_the_next_request_on() {
     let home = Tenant::founded();
     let (id, revoked) = issued("revoked", &[]);

@@ -4,17 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
-use tokio_postgres::Row;
+use deadpool_postgres::{Pool, PoolError};
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
 
 use super::lease::Lease;
 use super::{Params, PlatformTx, TenantTx};
-use crate::connect::{Config, Group, Sealer, Secret, checked_pool, no_connection};
+use crate::connect::{
+    Config, Group, Sealer, Secret, no_connection, pool, refuse_leaky_pooler, refuse_weak_login,
+    single,
+};
 use crate::context::{Context, OWN_TICKET_TTL, Ticket};
 use crate::error::{Error, Result};
 use crate::ids::{KeyId, SessionId, TenantId, UserId};
 use crate::keys::KnownKeys;
+use crate::migrate;
 use crate::operators::Operator;
 
 /// A database behind the wall. Cheap to clone; clones share the pools.
@@ -228,4 +232,41 @@ impl Rowhouse {
         let connection = pool.get().await.map_err(no_connection)?;
         Ok(Arc::new(Lease::new(connection, self.inner.clone())))
     }
+}
+
+/// A pool whose first connection is there, so that what will not do is refused now and not at the first request.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the file that hands out connections"
+)]
+async fn checked_pool(url: &Secret, group: Group, config: &Config) -> Result<Pool> {
+    let pool = pool(url, group, config)?;
+    // A pooler is asked on a connection that no transaction gets: asking leaves something behind.
+    if config.pooled {
+        let single = single(url, true).await?;
+        refuse(&single, group).await?;
+        if group == Group::App {
+            refuse_leaky_pooler(&single).await?;
+        }
+        return Ok(pool);
+    }
+    match pool.get().await {
+        Ok(first) if group == Group::App => migrate::refuse_foreign_schema(&first).await?,
+        Ok(_) => {}
+        Err(error @ PoolError::PostCreateHook(_)) => {
+            refuse(&single(url, false).await?, group).await?; // it says why, and what mends it
+            return Err(no_connection(error));
+        }
+        Err(error) => return Err(no_connection(error)),
+    }
+    Ok(pool)
+}
+
+/// Refuses a login that could bypass the wall, and a schema that this library does not understand.
+async fn refuse(client: &Client, group: Group) -> Result<()> {
+    refuse_weak_login(client, group).await?;
+    if group == Group::App {
+        migrate::refuse_foreign_schema(client).await?;
+    }
+    Ok(())
 }

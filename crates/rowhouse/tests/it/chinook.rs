@@ -52,7 +52,6 @@ pub async fn protected_chinook(world: &World) -> Vec<Protected> {
 }
 
 #[tokio::test]
-#[ignore = "long: make test.long"]
 async fn one_unchanged_query_gives_each_tenant_its_own_answer() {
     let world = World::new().await;
     let done = protected_chinook(&world).await;

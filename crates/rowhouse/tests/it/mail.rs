@@ -6,13 +6,13 @@ use rowhouse::ids::UserId;
 use rowhouse::invitations::{self, NewInvitation};
 use rowhouse::mail::{self, Mail, Taken};
 use rowhouse::tenants::{self, Status};
-use rowhouse::{Context, Error, members, users};
+use rowhouse::{Context, Error, Rowhouse, members, users};
 
 use crate::attacks::{
     allowed, alpha, as_login, attacker, checks, enter, is_refused, refused, sees,
 };
 use crate::people::platform_inside;
-use crate::world::World;
+use crate::world::{World, config};
 
 checks![
     nobody_inside_reads_a_mail,
@@ -20,6 +20,7 @@ checks![
     nobody_inside_holds_up_who_notes_a_mail,
     only_the_mailer_reads_a_mail,
     only_the_platform_says_what_a_mail_says,
+    a_login_of_another_side_is_no_mailer,
     a_mail_is_one_address_and_one_line_of_subject,
     a_job_says_where_to_look_and_nothing_else,
     a_mail_is_taken_by_one_at_a_time,
@@ -260,6 +261,18 @@ pub async fn only_the_mailer_reads_a_mail(world: &World) {
 }
 
 /// A mail comes in the platform's name. Whoever could write one would have it say that its link leads to the platform.
+pub async fn a_login_of_another_side_is_no_mailer(world: &World) {
+    world.with_mailer().await;
+    for login in ["test_app", "test_platform", "test_sealer"] {
+        let config = config(&world.database).with_mailer(world.url(login));
+        let refusal = Rowhouse::connect(config).await.err();
+        assert!(
+            matches!(&refusal, Some(Error::WeakLogin { login: named, .. }) if named == login),
+            "HOLE: {login} sends mail: {refusal:?}"
+        );
+    }
+}
+
 pub async fn only_the_platform_says_what_a_mail_says(world: &World) {
     const QUEUE: &str = "insert into rowhouse.outbox (id, recipient, subject, text) values (gen_random_uuid(), 'eve@example.com', 's', 't')";
     let admin = add_member(world, members::Role::Admin).await;

@@ -70,6 +70,7 @@ async fn our_list_of_tables_is_read_as_far_as_the_login_may() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn everything_runs_in_one_transaction_that_only_reads() {
     let place = Place::new(Base::Shop).await;
     place
@@ -123,6 +124,7 @@ async fn everything_runs_in_one_transaction_that_only_reads() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_rule_that_cannot_run_says_so_and_the_others_still_run() {
     let place = Place::new(Base::Shop).await;
     place
@@ -146,6 +148,7 @@ async fn a_rule_that_cannot_run_says_so_and_the_others_still_run() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_locked_table_holds_nobody_up() {
     let place = Place::new(Base::Shop).await;
     let client = connect(&cluster().superuser(&place.database)).await;
@@ -288,6 +291,7 @@ async fn rows_that_refer_to_nothing_are_counted_when_asked() {
 
 /// The newest minor versions of the list, and one above them, which no hole is known of.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_server_with_known_holes_is_told_which() {
     let rule = RULES
         .iter()
@@ -353,6 +357,7 @@ async fn transactions_that_can_be_prepared_are_mentioned() {
 }
 
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn findings_come_by_level() {
     let place = Place::new(Base::Shop).await;
     place

@@ -198,6 +198,7 @@ async fn a_wall_of_logins_is_tried_by_both() {
 
 /// The application's own login, which is no superuser, can probe too: it plants what it may.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn without_an_owner_the_login_probes_itself() {
     let shop = Shop::new("alone", SHOP).await;
     let options = Options {
@@ -268,6 +269,7 @@ async fn what_cannot_be_probed_says_why() {
 
 /// No rollback takes back what a trigger does outside, wherever a write goes on to: a sequence counts the calls.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_trigger_further_on_that_reaches_outside_is_not_run() {
     let shop = Shop::new("further", SHOP).await;
     shop.build(

@@ -111,6 +111,7 @@ async fn a_probe_is_due_when_the_wall_was_changed() {
 
 /// What `serve` asks every minute: not due after a probe, due again once the wall was changed.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn after_a_probe_none_is_due_until_the_wall_is_changed() {
     let world = World::new().await;
     let mut owner = world.owner().await;
@@ -373,6 +374,7 @@ async fn at_its_limit_it_stops() {
 
 /// What the probe leaves on a connection, a pooler would lend to somebody else.
 #[tokio::test]
+#[ignore = "long: make test.long"]
 async fn a_pooler_in_between_is_refused_by_name() {
     let world = World::new().await;
     let direct = world.url("test_app");
