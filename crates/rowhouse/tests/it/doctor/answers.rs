@@ -382,3 +382,47 @@ async fn findings_come_by_level() {
     );
     place.remove().await;
 }
+
+/// By bytes, in a database whose collation has another order. A server without ICU has no such database.
+#[tokio::test]
+#[ignore = "long: make test.long"]
+async fn findings_come_in_one_order_whichever_rules_are_asked() {
+    const RULE: &str = "definer-without-search-path";
+    let postgres = connect(&cluster().superuser("postgres")).await;
+    let icu = "select from pg_collation where collprovider = 'i' limit 1";
+    if postgres.query_opt(icu, &[]).await.unwrap().is_none() {
+        return;
+    }
+    postgres
+        .batch_execute(
+            "create database doctor_icu template template0 locale_provider icu icu_locale 'en-US'",
+        )
+        .await
+        .unwrap();
+    let mut owner = Owner::connect(cluster().superuser("doctor_icu"))
+        .await
+        .unwrap();
+    for name in ["fapple", "fBanana", "fÉclair", "fZoo"] {
+        let made = format!(
+            r#"create function "{name}"() returns int language sql security definer as 'select 1'"#
+        );
+        owner.client().batch_execute(&made).await.unwrap();
+    }
+    let all = doctor::run(owner.client(), &Options::default())
+        .await
+        .unwrap();
+    let only = Options {
+        rules: vec![RULE.into()],
+        ..Options::default()
+    };
+    let alone = doctor::run(owner.client(), &only).await.unwrap();
+    let objects = named(&alone, RULE);
+    assert_eq!(objects.len(), 4);
+    assert!(objects.is_sorted(), "{objects:?}");
+    assert_eq!(named(&all, RULE), objects);
+    drop(owner);
+    postgres
+        .batch_execute("drop database doctor_icu with (force)")
+        .await
+        .unwrap();
+}
