@@ -85,9 +85,9 @@ fn each_way_of_seeing(conditions: &str, asked: u16, is_indexed: bool, may_be_job
     } else {
         (String::new(), "")
     };
-    let first = format!("order by {NEWEST_FIRST} limit {asked}");
+    let page = format!("{conditions}{not_too_old} order by {NEWEST_FIRST} limit {asked}");
     // No index knows this operator: so none of all the tenant's rows of a type, say, is read for those of an owner.
-    let of_owner = conditions.replace(" = $", " is not distinct from $");
+    let page_of_owner = page.replace(" = $", " is not distinct from $");
     let all_there_is = if may_be_job {
         format!(
             "union all
@@ -106,12 +106,12 @@ fn each_way_of_seeing(conditions: &str, asked: u16, is_indexed: bool, may_be_job
          from (
            select r.*
            from unnest({AUDIENCES}) mine (mine)
-           cross join lateral (select {COLUMNS} from rowhouse.resources where tenant_id = $1 and audience = mine.mine and {conditions}{not_too_old} {first}) r
+           cross join lateral (select {COLUMNS} from rowhouse.resources where tenant_id = $1 and audience = mine.mine and {page}) r
            union all
            select r.*
            from unnest({PRINCIPALS}) mine (mine)
            cross join lateral (
-             select {COLUMNS} from rowhouse.resources where tenant_id = $1 and owner_id = mine.mine and {of_owner}{not_too_old} {first}) r
+             select {COLUMNS} from rowhouse.resources where tenant_id = $1 and owner_id = mine.mine and {page_of_owner}) r
            union all
            select r.*
            from unnest({PRINCIPALS}) mine (mine)
@@ -119,8 +119,8 @@ fn each_way_of_seeing(conditions: &str, asked: u16, is_indexed: bool, may_be_job
              select {COLUMNS}
              from (select resource_id from rowhouse.resource_acl where tenant_id = $1 and principal_id = mine.mine offset 0) entry
              cross join lateral (
-               select {COLUMNS} from rowhouse.resources where tenant_id = $1 and id = entry.resource_id{not_too_old} offset 0) shared
-             where {conditions} {first}) r
+               select {COLUMNS} from rowhouse.resources where tenant_id = $1 and id = entry.resource_id offset 0) shared
+             where {page}) r
            {all_there_is}
          ) seen
          where rowhouse.rows_in_order() and (select rowhouse.current_tenant()) = $1
