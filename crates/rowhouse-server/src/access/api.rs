@@ -249,10 +249,11 @@ pub struct Evaluations {
     #[serde(default, rename = "context")]
     #[schema(value_type = Option<Object>)]
     _context: Option<Value>,
-    /// At most 50. Without any, what stands beside it is the one question, answered as by `evaluation`. One that cannot be
-    /// decided is denied, with its `error` in the context, and fails no other.
+    /// At most 50, each an object of `subject`, `action` and `resource`. Without any, what stands beside it is the one question,
+    /// answered as by `evaluation`. One that cannot be decided, or is no such object, is denied, with its `error` in the context,
+    /// and fails no other.
     #[serde(default)]
-    #[schema(max_items = 50, value_type = Vec<Part>)]
+    #[schema(max_items = 50, value_type = Vec<Value>)]
     evaluations: Vec<Box<RawValue>>,
     #[serde(default)]
     options: Options,
@@ -286,15 +287,13 @@ impl Evaluations {
 }
 
 /// One of several questions.
-#[derive(Default, Deserialize, ToSchema)]
-#[schema(as = EvaluationPart)]
+#[derive(Default, Deserialize)]
 pub struct Part {
     subject: Option<Subject>,
     action: Option<ActionName>,
     resource: Option<ResourceName>,
     /// Not looked at.
     #[serde(default, rename = "context")]
-    #[schema(value_type = Option<Object>)]
     _context: Option<Value>,
 }
 

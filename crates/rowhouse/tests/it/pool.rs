@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::attacks::{MINE, allowed, checks, config_of, is_refused, notes_through, scene, walled};
-use crate::world::{World, cluster};
+use crate::world::{World, cluster, config};
 
 checks![
     two_hundred_requests_of_twenty_tenants_see_their_own_rows_only,
@@ -314,6 +314,24 @@ async fn a_pool_that_is_used_up_says_so() {
 }
 
 const INSERT: &str = "insert into notes (id, body) values (50, 'alpha fifty')";
+
+/// A connection of the pool lives under the operator's timeouts; one that asks why does not.
+#[tokio::test]
+async fn a_pool_that_cannot_make_a_connection_says_so_at_the_start() {
+    let world = World::new().await;
+    let short = format!(
+        "alter database {} set statement_timeout = '1ms'",
+        world.database
+    );
+    world.superuser().await.batch_execute(&short).await.unwrap();
+    let refusal = Rowhouse::connect(config(&world.database))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&refusal, Error::Connect(why) if why.contains("statement timeout")),
+        "{refusal:?}"
+    );
+}
 
 async fn is_there(world: &World) -> bool {
     let root = world.superuser().await;
