@@ -366,11 +366,7 @@ pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<
     page.and_if("project_id = ?", filter.project.as_ref());
     page.and_if("resource_id = ?", filter.resource.as_ref());
     let rows = page
-        .newest_first(
-            "created_at",
-            filter.after.as_ref().map(|(at, id)| (at, id as _)),
-            limit,
-        )
+        .newest_first("created_at", filter.after.as_ref(), limit)
         .rows(tx)
         .await?;
     Ok(rows.iter().map(Entry::from).collect())

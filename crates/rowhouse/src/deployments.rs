@@ -143,9 +143,8 @@ pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<
     page.and_if("resource_id = ?", filter.resource.as_ref());
     page.and_if("environment = ?", filter.environment.as_ref());
     page.and_if("status = ?", filter.status.as_ref());
-    let after = filter.after.as_ref().map(|(at, id)| (at, id as _));
     let rows = page
-        .newest_first("created_at", after, limit)
+        .newest_first("created_at", filter.after.as_ref(), limit)
         .rows(tx)
         .await?;
     Ok(rows.iter().map(Deployment::from).collect())

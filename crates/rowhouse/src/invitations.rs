@@ -171,11 +171,7 @@ pub async fn list(
     ));
     page.and("tenant_id = ?", &tenant);
     let rows = page
-        .newest_first(
-            "created_at",
-            after.as_ref().map(|(at, id)| (at, id as _)),
-            limit,
-        )
+        .newest_first("created_at", after.as_ref(), limit)
         .rows(tx)
         .await?;
     Ok(rows.iter().map(Invitation::from).collect())

@@ -132,9 +132,8 @@ pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<
     page.and("tenant_id = ?", &tenant);
     page.and_if("api_key_id = ?", filter.key.as_ref());
     page.and_if("persona_id = ?", filter.persona.as_ref());
-    let after = filter.after.as_ref().map(|(at, id)| (at, id as _));
     let rows = page
-        .newest_first("created_at", after, limit)
+        .newest_first("created_at", filter.after.as_ref(), limit)
         .rows(tx)
         .await?;
     Ok(rows.iter().map(PersonaMapping::from).collect())

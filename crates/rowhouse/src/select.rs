@@ -71,10 +71,10 @@ impl<'a> Select<'a> {
     }
 
     /// By `column` and `id`, the newest first, behind `after`, at most `limit` rows.
-    pub(crate) fn newest_first(
+    pub(crate) fn newest_first<I: ToSql + Sync>(
         self,
         column: &str,
-        after: Option<(&'a Timestamp, Param<'a>)>,
+        after: Option<&'a (Timestamp, I)>,
         limit: u16,
     ) -> Self {
         self.behind(column, after)
@@ -84,10 +84,10 @@ impl<'a> Select<'a> {
     }
 
     /// Only what comes behind `after`, by `column` and `id`, the newest first.
-    pub(crate) fn behind(
+    pub(crate) fn behind<I: ToSql + Sync>(
         mut self,
         column: &str,
-        after: Option<(&'a Timestamp, Param<'a>)>,
+        after: Option<&'a (Timestamp, I)>,
     ) -> Self {
         if let Some((at, id)) = after {
             self.params.extend([at as Param<'a>, id]);

@@ -184,11 +184,7 @@ pub async fn list(
     page.and("tenant_id = ?", &tenant);
     page.and_if("user_id = ?", user.as_ref());
     let rows = page
-        .newest_first(
-            "created_at",
-            after.as_ref().map(|(at, id)| (at, id as _)),
-            limit,
-        )
+        .newest_first("created_at", after.as_ref(), limit)
         .rows(tx)
         .await?;
     Ok(rows.iter().map(Session::from).collect())

@@ -82,11 +82,7 @@ pub async fn list(
     ));
     page.and("tenant_id = ?", &tenant);
     let rows = page
-        .newest_first(
-            "created_at",
-            after.as_ref().map(|(at, id)| (at, id as _)),
-            limit,
-        )
+        .newest_first("created_at", after.as_ref(), limit)
         .rows(tx)
         .await?;
     Ok(rows.iter().map(Team::from).collect())
@@ -185,11 +181,7 @@ pub async fn members(
     page.and("tenant_id = ?", &tenant);
     page.and("team_id = ?", &id);
     let rows = page
-        .newest_first(
-            "created_at",
-            after.as_ref().map(|(at, id)| (at, id as _)),
-            limit,
-        )
+        .newest_first("created_at", after.as_ref(), limit)
         .rows(tx)
         .await?;
     Ok(rows

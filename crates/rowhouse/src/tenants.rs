@@ -249,9 +249,8 @@ pub async fn list(tx: &mut PlatformTx, filter: &Filter, limit: u16) -> Result<Ve
     page.and_if("kind = ?", filter.kind.as_ref());
     page.and_if("plan = ?", filter.plan.as_ref());
     page.and_if("status = ?", filter.status.as_ref());
-    let after = filter.after.as_ref().map(|(at, id)| (at, id as _));
     let rows = page
-        .newest_first("created_at", after, limit)
+        .newest_first("created_at", filter.after.as_ref(), limit)
         .rows(tx)
         .await?;
     Ok(rows.iter().map(Tenant::from).collect())

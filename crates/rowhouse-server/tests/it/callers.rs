@@ -461,10 +461,14 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// On the shared house's database.
+    /// On the shared house's database, as one service with it: it sends some of its mail.
     pub fn beside(settings: &[(&str, &str)]) -> Self {
-        let data = shared().data();
-        Self::with(&["--data", data.to_str().unwrap()], settings)
+        let (data, url) = (
+            shared().data(),
+            format!("http://localhost:{}", shared().port),
+        );
+        let settings = [&[("ROWHOUSE_PUBLIC_URL", url.as_str())], settings].concat();
+        Self::with(&["--data", data.to_str().unwrap()], &settings)
     }
 
     /// On the database of this owner.

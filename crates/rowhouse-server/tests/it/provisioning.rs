@@ -74,7 +74,7 @@ fn an_operator_sets_a_tenant_up_and_its_admin_gets_a_mail() {
         std::thread::sleep(Duration::from_millis(50));
     };
     let link = text(&mail["links"][0]);
-    assert!(link.starts_with("http://localhost:")); // of whichever process sent it: tests put others beside
+    assert!(link.starts_with(&format!("http://localhost:{}/", shared().port)));
     // A tenant is not told, and does not begin it.
     let (_, key) = tenant.key(&["read", "write"]);
     for request in [

@@ -338,16 +338,12 @@ pub async fn list(
         "select * from ({SELECT} where k.tenant_id = rowhouse.current_tenant()) keys where true"
     ));
     page.and("rowhouse.current_tenant() = ?", &tenant);
-    page.newest_first(
-        "created_at",
-        after.as_ref().map(|(at, id)| (at, id as _)),
-        limit,
-    )
-    .rows(tx)
-    .await?
-    .iter()
-    .map(Key::try_from)
-    .collect()
+    page.newest_first("created_at", after.as_ref(), limit)
+        .rows(tx)
+        .await?
+        .iter()
+        .map(Key::try_from)
+        .collect()
 }
 
 /// The key of this id.

@@ -106,11 +106,7 @@ pub async fn acl(
     page.and("tenant_id = ?", &tenant);
     page.and("resource_id = ?", &id);
     let rows = page
-        .newest_first(
-            "created_at",
-            after.as_ref().map(|(at, id)| (at, id as _)),
-            limit,
-        )
+        .newest_first("created_at", after.as_ref(), limit)
         .rows(tx)
         .await?;
     Ok(rows

@@ -31,7 +31,6 @@ pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<
     page.and_if("type = ?", filter.r#type.as_ref());
     page.and_if("visibility = ?", filter.visibility.as_ref());
     page.and_if("strpos(lower(title), lower(?)) > 0", filter.text.as_ref());
-    let after = filter.after.as_ref().map(|(at, id)| (at, id as _));
     let may_be_job = tx.may_be_job();
     // Each of them has an index, and no two have one.
     let narrowed = [
@@ -41,7 +40,7 @@ pub async fn list(tx: &mut TenantTx, filter: &Filter, limit: u16) -> Result<Vec<
     ];
     let is_indexed = filter.text.is_none() && narrowed.iter().filter(|by| **by).count() < 2;
     let rows = page
-        .behind("updated_at", after)
+        .behind("updated_at", filter.after.as_ref())
         .within(limit, |conditions, asked| {
             each_way_of_seeing(conditions, asked, is_indexed, may_be_job)
         })

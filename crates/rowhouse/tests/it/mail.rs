@@ -528,8 +528,11 @@ pub async fn the_text_is_gone_when_nothing_is_left_to_do(world: &World) {
     }
     sees(
         &root,
-        "select action, detail from rowhouse.audit_log where action like 'mails.%' order by action desc",
-        &["mails.send|{\"attempts\": 2}", "mails.fail|{\"attempts\": 2}"],
+        "select action, detail from rowhouse.audit_log where action like 'mails.%' order by ctid",
+        &[
+            "mails.send|{\"attempts\": 2}",
+            "mails.fail|{\"attempts\": 2}",
+        ],
     )
     .await;
 }

@@ -18,7 +18,7 @@ mod people;
 #[path = "../it/personas.rs"]
 mod personas;
 #[expect(dead_code, unused_imports, reason = "its other tests are tests only")]
-#[path = "../it/pool.rs"]
+#[path = "../it/pool/mod.rs"]
 mod pool;
 #[path = "../it/provisioning.rs"]
 mod provisioning;

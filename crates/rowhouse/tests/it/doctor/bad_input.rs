@@ -7,7 +7,7 @@ use rowhouse::tables::doctor::{self, Finding, Options};
 use rowhouse::{Error, Owner};
 
 use super::{Base, Place, serious};
-use crate::pool::Bouncer;
+use crate::pool::bouncer::Bouncer;
 use crate::world::{cluster, connect};
 
 async fn asked(url: &str, options: &Options) -> Result<Vec<Finding>, Error> {

@@ -10,7 +10,7 @@ use rowhouse::Owner;
 use rowhouse::embedded::{Embedded, Options as Server};
 
 use super::{options, probed};
-use crate::pool::Bouncer;
+use crate::pool::bouncer::Bouncer;
 use crate::tables::{build, protect};
 use crate::world::{World, connect};
 
