@@ -34,6 +34,11 @@ pub const INSIDE: &[Mutation] = &[
         "two_tickets_show_no_more_in_a_loop",
     ),
     (
+        "two tickets: whose deeds the trail tells is asked without the tenant",
+        "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', '(tenant_id, actor_id) = ( SELECT rowhouse.bound_tenant() AS bound_tenant,', 'actor_id = ( SELECT')",
+        "two_tickets_show_no_more_in_a_loop",
+    ),
+    (
         "two tickets: a project of the trail is compared without its tenant",
         "select pg_temp.edit_policy('rowhouse.audit_log', 'reading', 'rowhouse.pair(tenant_id, project_id) = ANY (( SELECT rowhouse.projects_inside() AS projects_inside)::text[])', 'project_id = ANY (( SELECT rowhouse.current_projects() AS current_projects)::uuid[])')",
         "two_tickets_show_no_more_in_a_loop",
