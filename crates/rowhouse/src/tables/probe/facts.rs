@@ -67,6 +67,13 @@ pub(super) struct Column {
     pub may_update: bool,
 }
 
+impl Column {
+    /// It comes to a value without one being named.
+    pub fn has_own_value(&self) -> bool {
+        self.has_default || self.identity || !self.not_null
+    }
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Key {
     pub columns: Vec<i16>,

@@ -5,12 +5,13 @@
 //! learned serves the rows after it. Rows that a foreign key needs are planted first. Where a key begins with the tenant,
 //! both tenants get the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::facts::{Column, Facts, Reference, Table, Target};
-use super::stage::{Answer, Refusal, Stage, literal};
-use super::values::candidates;
+use super::learned::Learned;
+use super::stage::{Answer, Stage, literal};
+use super::values::{candidates, own_value};
 use crate::error::Result;
 
 /// A row of one of the tenants.
@@ -26,19 +27,6 @@ pub(super) enum Slot {
 
 /// Literals by column.
 pub(super) type Values = BTreeMap<i16, String>;
-
-/// What was learned of a table from the rows that it refused.
-#[derive(Default, Clone)]
-pub(super) struct Learned {
-    /// Which candidate to take.
-    taken: BTreeMap<i16, usize>,
-    /// Columns that want a value although the catalogue does not say so.
-    wanted: BTreeSet<i16>,
-    /// Foreign keys likewise.
-    keys: BTreeSet<String>,
-    /// Nothing but a key that begins with the tenant may be the same on both sides: something else is unique, elsewhere.
-    distinct: bool,
-}
 
 pub(super) struct Rows {
     pub facts: Facts,
@@ -156,11 +144,7 @@ impl Rows {
                 Err(reason) => return Ok(Err(reason)),
             };
             if as_app {
-                values.retain(|number, _| {
-                    table
-                        .column(*number)
-                        .is_none_or(|column| column.may_insert || !has_own_value(column))
-                });
+                leave_to_defaults(table, &mut values);
             }
             let become_writer = if as_app {
                 stage.become_side(side)
@@ -184,7 +168,12 @@ impl Rows {
                     last = format!("{} {}", refusal.state, refusal.message);
                     if as_app && (refusal.state == "42501" || refusal.state.starts_with("RH")) {
                         as_app = false;
-                    } else if !self.learn(table, &refusal) {
+                    } else if !self
+                        .learned
+                        .entry(table.oid)
+                        .or_default()
+                        .hear(table, &refusal)
+                    {
                         break;
                     }
                 }
@@ -206,11 +195,7 @@ impl Rows {
         let mut path = vec![table.oid];
         let drafted = Box::pin(self.draft(stage, table, wish, &mut path)).await?;
         Ok(drafted.map(|mut values| {
-            values.retain(|number, _| {
-                table
-                    .column(*number)
-                    .is_none_or(|column| column.may_insert || !has_own_value(column))
-            });
+            leave_to_defaults(table, &mut values);
             values
         }))
     }
@@ -249,7 +234,12 @@ impl Rows {
                         last = NO_RIGHT.into();
                         break;
                     }
-                    if !self.learn(table, &refusal) {
+                    if !self
+                        .learned
+                        .entry(table.oid)
+                        .or_default()
+                        .hear(table, &refusal)
+                    {
                         break;
                     }
                 }
@@ -331,7 +321,7 @@ impl Rows {
             let found = Box::pin(self.parent(stage, table, reference, parents, path)).await?;
             let found = match found {
                 Ok(found) => found,
-                Err(_) if is_optional(table, reference, &learned) => continue,
+                Err(_) if learned.may_leave_out(table, reference) => continue,
                 Err(reason) => return Ok(Err(reason)),
             };
             for (number, of_parent) in reference.columns.iter().zip(&reference.parent_columns) {
@@ -411,58 +401,6 @@ impl Rows {
         Ok(Ok(values))
     }
 
-    /// What a refusal says about the next try; false when there is nothing left to try.
-    fn learn(&mut self, table: &Table, refusal: &Refusal) -> bool {
-        let learned = self.learned.entry(table.oid).or_default();
-        let constraint = refusal.constraint.as_deref().unwrap_or_default();
-        match refusal.state.as_str() {
-            "23502" => refusal
-                .column
-                .as_ref()
-                .and_then(|name| table.columns.iter().find(|column| column.plain == *name))
-                .is_some_and(|column| learned.wanted.insert(column.number)),
-            "23503" => learned.keys.insert(constraint.to_owned()),
-            "23514" => {
-                let named: Vec<i16> = table
-                    .checks
-                    .iter()
-                    .chain(&table.domain_checks)
-                    .filter(|check| check.name == constraint)
-                    .flat_map(|check| check.columns.iter().copied())
-                    .collect();
-                // No partition takes it: by what it is divided, keys tell.
-                let columns = if named.is_empty() && constraint.is_empty() {
-                    table
-                        .keys
-                        .iter()
-                        .flat_map(|key| key.columns.iter().copied())
-                        .collect()
-                } else if named.is_empty() {
-                    // Of another table, that a trigger writes.
-                    table
-                        .columns
-                        .iter()
-                        .filter(|column| column.not_null)
-                        .map(|column| column.number)
-                        .collect()
-                } else {
-                    named
-                };
-                next(learned, table, &columns)
-            }
-            // A value that does not fit its type: whose, is not said.
-            "23505" if !learned.distinct => {
-                learned.distinct = true;
-                true
-            }
-            state if state.starts_with("22") => {
-                let all: Vec<i16> = table.columns.iter().map(|column| column.number).collect();
-                next(learned, table, &all)
-            }
-            _ => false,
-        }
-    }
-
     fn value(
         &self,
         table: &Table,
@@ -493,54 +431,17 @@ impl Rows {
             .into_iter()
             .nth(taken)
             .flatten()
-            .unwrap_or_else(|| self.own_value(table, column, place))
+            .unwrap_or_else(|| own_value(table, column, self.nonce, place))
     }
+}
 
-    /// A value that no other row here has, as far as the type goes.
-    fn own_value(&self, table: &Table, column: &Column, place: u32) -> String {
-        let nonce = self.nonce;
-        let (relation, number) = (table.oid & 0xffff, column.number);
-        match column.base.as_str() {
-            "uuid" => format!("'{nonce:08x}-{relation:04x}-4000-8000-{number:04x}{place:08x}'"),
-            "int2" => (30_000 + place).to_string(),
-            "int4" => (1_900_000_000 + nonce % 10_000_000 * 10 + place).to_string(),
-            "int8" => {
-                (8_000_000_000_000_000_000 + u64::from(nonce) * 16 + u64::from(place)).to_string()
-            }
-            "numeric" | "float4" | "float8" => (1 + place).to_string(),
-            "text" | "varchar" | "bpchar" | "citext" | "name" => {
-                let text = format!("canary{relation:04x}{number:x}{nonce:08x}{place}");
-                let length = column.length.unwrap_or(text.len());
-                let start = text.len().saturating_sub(length);
-                format!("'{}'", &text[start..])
-            }
-            // As long as a SHA-256.
-            "bytea" => format!(
-                "'\\x{}'",
-                format!("{nonce:08x}{relation:04x}{place:04x}").repeat(4)
-            ),
-            "date" => format!("current_date + {place}"),
-            "timestamp" | "timestamptz" => format!("now() + interval '{place} seconds'"),
-            "bool" => "false".into(),
-            "json" | "jsonb" => "'{}'".into(),
-            "inet" | "cidr" => format!("'127.0.0.{}'", 1 + place),
-            "interval" => format!("'{place} seconds'"),
-            "time" | "timetz" => format!("'00:00:0{}'", place % 10),
-            "xml" => "'<a/>'".into(),
-            "macaddr" => "'00:00:00:00:00:01'".into(),
-            "bit" | "varbit" => "'0'".into(),
-            "money" => "'1'".into(),
-            "point" => "'(0,0)'".into(),
-            "tsvector" => "'a'".into(),
-            _ if column.category == "A" => "'{}'".into(),
-            _ if column.category == "R" => "'empty'".into(),
-            _ => match &column.labels {
-                Some(labels) if !labels.is_empty() => literal(&labels[0]),
-                _ if column.kind == "c" => "null".into(),
-                _ => "''".into(),
-            },
-        }
-    }
+/// The columns that the app may not write, and need not.
+fn leave_to_defaults(table: &Table, values: &mut Values) {
+    values.retain(|number, _| {
+        table
+            .column(*number)
+            .is_none_or(|column| column.may_insert || !column.has_own_value())
+    });
 }
 
 fn in_key_of_references(table: &Table, reference: &Reference, tenant: Option<i16>) -> bool {
@@ -557,37 +458,6 @@ fn in_key_of_references(table: &Table, reference: &Reference, tenant: Option<i16
             .any(|number| reference.columns.contains(number))
             && others.all(refers)
     })
-}
-
-/// It comes to a value without one being named.
-fn has_own_value(column: &Column) -> bool {
-    column.has_default || column.identity || !column.not_null
-}
-
-fn is_optional(table: &Table, reference: &Reference, learned: &Learned) -> bool {
-    !learned.keys.contains(&reference.name)
-        && reference
-            .columns
-            .iter()
-            .all(|number| table.column(*number).is_some_and(has_own_value))
-}
-
-/// The next candidate for one of the columns, like a counter: the first moves on, and when it comes round, the second.
-fn next(learned: &mut Learned, table: &Table, columns: &[i16]) -> bool {
-    for number in columns {
-        let Some(column) = table.column(*number) else {
-            continue;
-        };
-        let count = candidates(table, column).len();
-        let taken = learned.taken.entry(*number).or_insert(0);
-        learned.wanted.insert(*number);
-        if *taken + 1 < count.max(1) {
-            *taken += 1;
-            return true;
-        }
-        *taken = 0;
-    }
-    false
 }
 
 /// `insert into .. values ..`

@@ -134,6 +134,51 @@ fn constants(check: &str) -> (Vec<String>, Vec<String>) {
     (texts, numbers)
 }
 
+/// A value that no other row here has, as far as the type goes.
+pub(super) fn own_value(table: &Table, column: &Column, nonce: u32, place: u32) -> String {
+    let (relation, number) = (table.oid & 0xffff, column.number);
+    match column.base.as_str() {
+        "uuid" => format!("'{nonce:08x}-{relation:04x}-4000-8000-{number:04x}{place:08x}'"),
+        "int2" => (30_000 + place).to_string(),
+        "int4" => (1_900_000_000 + nonce % 10_000_000 * 10 + place).to_string(),
+        "int8" => {
+            (8_000_000_000_000_000_000 + u64::from(nonce) * 16 + u64::from(place)).to_string()
+        }
+        "numeric" | "float4" | "float8" => (1 + place).to_string(),
+        "text" | "varchar" | "bpchar" | "citext" | "name" => {
+            let text = format!("canary{relation:04x}{number:x}{nonce:08x}{place}");
+            let length = column.length.unwrap_or(text.len());
+            let start = text.len().saturating_sub(length);
+            format!("'{}'", &text[start..])
+        }
+        // As long as a SHA-256.
+        "bytea" => format!(
+            "'\\x{}'",
+            format!("{nonce:08x}{relation:04x}{place:04x}").repeat(4)
+        ),
+        "date" => format!("current_date + {place}"),
+        "timestamp" | "timestamptz" => format!("now() + interval '{place} seconds'"),
+        "bool" => "false".into(),
+        "json" | "jsonb" => "'{}'".into(),
+        "inet" | "cidr" => format!("'127.0.0.{}'", 1 + place),
+        "interval" => format!("'{place} seconds'"),
+        "time" | "timetz" => format!("'00:00:0{}'", place % 10),
+        "xml" => "'<a/>'".into(),
+        "macaddr" => "'00:00:00:00:00:01'".into(),
+        "bit" | "varbit" => "'0'".into(),
+        "money" => "'1'".into(),
+        "point" => "'(0,0)'".into(),
+        "tsvector" => "'a'".into(),
+        _ if column.category == "A" => "'{}'".into(),
+        _ if column.category == "R" => "'empty'".into(),
+        _ => match &column.labels {
+            Some(labels) if !labels.is_empty() => literal(&labels[0]),
+            _ if column.kind == "c" => "null".into(),
+            _ => "''".into(),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
