@@ -61,7 +61,7 @@ mutants: ## Take the wall down piece by piece, and doctor's rules too, and see t
 	$(ON_SYSTEM_SERVER) $(IN_MEMORY) $(CARGO) test --locked -p rowhouse --test mutants -- --ignored
 	$(ON_SYSTEM_SERVER) $(IN_MEMORY) $(CARGO) test --locked -p rowhouse --test it doctor::mutants -- --ignored
 
-# Nothing else should run beside it. ONLY=latency, cpu, tenants, lists, enter, api or probe measures that part and writes no file.
+# Nothing else should run beside it. ONLY=latency, cpu, tenants, lists, enter, api, foreign or probe measures that part and writes no file.
 .PHONY: bench
 bench: ## Measure what the wall costs beside its alternatives (writes bench/RESULTS.md)
 	$(CARGO) build --release --locked -p rowhouse-server

@@ -2,7 +2,6 @@
 //! wall, which trusts the path. Each is a process of its own, with eight connections to the same database.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use axum::extract::{Path, State};
@@ -13,12 +12,12 @@ use rowhouse::ids::TenantId;
 use rowhouse::keys::{self, NewKey, Permission};
 use rowhouse::resources::{COLUMNS, Resource};
 use serde::Serialize;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use crate::report::{Goal, Part, Table, Target, time, times};
 use crate::sample::{Samples, cpu_of_all, family_of};
+use crate::service::{POOL, Service, exchange, free_port};
 use crate::world::{Database, Result, Server};
 
 /// The argument that makes this program the other handler; its settings are in the environment.
@@ -32,7 +31,6 @@ const LIMIT: usize = 20;
 const CONNECTIONS: [usize; 2] = [1, 64];
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_millis(900);
-const POOL: usize = 8;
 
 pub async fn measure(server: &Server) -> Result<Part> {
     let database = server.database("api").await?;
@@ -52,7 +50,7 @@ pub async fn measure(server: &Server) -> Result<Part> {
     }
     database.tidy().await?;
 
-    let plain = Service::plain(&database).await?;
+    let plain = start_plain(&database).await?;
     let ours = Service::ours(&database).await?;
     let mut variants = asked.map(|asked| Variant {
         service: &ours,
@@ -165,59 +163,15 @@ async fn keys_of(
     Ok(all)
 }
 
-/// A process that answers.
-struct Service {
-    process: Child,
-    port: u16,
-}
-
-impl Service {
-    async fn ours(database: &Database) -> Result<Self> {
-        // Built beside this program by `make bench`.
-        let program = std::env::current_exe()?.with_file_name("rowhouse");
-        let port = free_port().await?;
-        let mut command = Command::new(program);
-        command
-            .args(["serve", "--database", database.superuser_url(), "--port"])
-            .arg(port.to_string())
-            .env("ROWHOUSE_POOL_SIZE", POOL.to_string());
-        Self::start(command, port).await
-    }
-
-    async fn plain(database: &Database) -> Result<Self> {
-        let port = free_port().await?;
-        let mut command = Command::new(std::env::current_exe()?);
-        command
-            .arg(PLAIN)
-            .env(URL, database.superuser_url())
-            .env(PORT, port.to_string());
-        Self::start(command, port).await
-    }
-
-    async fn start(mut command: Command, port: u16) -> Result<Self> {
-        let process = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| format!("{command:?}: {error}"))?;
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            if began.elapsed() > Duration::from_secs(20) {
-                return Err(format!("{command:?} does not answer").into());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Ok(Self { process, port })
-    }
-
-    fn pid(&self) -> Result<i32> {
-        Ok(self.process.id().ok_or("it has ended")?.try_into()?)
-    }
-}
-
-async fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port())
+/// The other handler, in a process of its own.
+async fn start_plain(database: &Database) -> Result<Service> {
+    let port = free_port().await?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .arg(PLAIN)
+        .env(URL, database.superuser_url())
+        .env(PORT, port.to_string());
+    Service::start(command, port).await
 }
 
 #[derive(Default)]
@@ -303,45 +257,17 @@ async fn ask(
         if began >= until {
             break;
         }
-        client.write_all(request.as_bytes()).await?;
-        answer.clear();
-        while !is_whole(&answer)? {
-            if client.read_buf(&mut answer).await? == 0 {
-                return Err("it was closed".into());
-            }
-        }
+        let body = exchange(&mut client, request, 200, &mut answer).await?;
         samples.add_time(began.elapsed());
+        let rows = body
+            .windows(7)
+            .filter(|bytes| bytes == b"\"title\"")
+            .count();
+        if rows != LIMIT {
+            return Err(format!("{rows} rows").into());
+        }
     }
     Ok(samples)
-}
-
-/// Whether all of an answer is there; an error when it is another than expected.
-fn is_whole(answer: &[u8]) -> Result<bool> {
-    let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
-        return Ok(false);
-    };
-    let head = std::str::from_utf8(&answer[..end])?;
-    if !head.starts_with("HTTP/1.1 200") {
-        return Err(String::from_utf8_lossy(answer).into());
-    }
-    let length: usize = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .ok_or("no content-length")?
-        .parse()?;
-    let body = &answer[end + 4..];
-    if body.len() < length {
-        return Ok(false);
-    }
-    let rows = body
-        .windows(7)
-        .filter(|bytes| bytes == b"\"title\"")
-        .count();
-    if rows == LIMIT {
-        Ok(true)
-    } else {
-        Err(format!("{rows} rows").into())
-    }
 }
 
 #[derive(Serialize)]

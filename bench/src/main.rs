@@ -7,12 +7,14 @@
 mod api;
 mod cpu;
 mod enter;
+mod foreign;
 mod forwarder;
 mod latency;
 mod lists;
 mod probe;
 mod report;
 mod sample;
+mod service;
 mod shop;
 mod tenants;
 mod world;
@@ -24,8 +26,8 @@ use world::{Result, Server};
 
 /// A run that takes longer has gone wrong. More tenants than the default take longer to found, and get more.
 const BOUND: Duration = Duration::from_mins(25);
-const PARTS: [&str; 7] = [
-    "latency", "cpu", "tenants", "lists", "enter", "api", "probe",
+const PARTS: [&str; 8] = [
+    "latency", "cpu", "tenants", "lists", "enter", "api", "foreign", "probe",
 ];
 
 #[tokio::main]
@@ -77,6 +79,7 @@ async fn measure(server: &Server, name: &str) -> Result<Part> {
         "lists" => lists::measure(server).await,
         "enter" => enter::measure(server).await,
         "api" => api::measure(server).await,
+        "foreign" => foreign::measure(server).await,
         _ => probe::measure(server).await,
     }
 }

@@ -44,6 +44,20 @@ impl Samples {
         sorted.get(place).copied().unwrap_or(f64::NAN)
     }
 
+    /// How often one of ours is more than one of theirs, of all pairs: one half where nothing tells them apart.
+    pub fn exceed(&self, other: &Self) -> f64 {
+        let mut theirs = other.0.clone();
+        theirs.sort_by(f64::total_cmp);
+        let below: usize = self
+            .0
+            .iter()
+            .map(|ours| theirs.partition_point(|other| other < ours))
+            .sum();
+        #[expect(clippy::cast_precision_loss, reason = "a share of some millions")]
+        let share = below as f64 / (self.0.len() * theirs.len()) as f64;
+        share
+    }
+
     /// Each of ours by the one of the same round.
     pub fn by(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(a, b)| a / b).collect())
