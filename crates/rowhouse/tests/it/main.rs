@@ -32,9 +32,11 @@ mod world;
 /// Each check is also a mutant's killer, found by its name.
 #[test]
 fn every_check_has_a_name_of_its_own() {
-    let files: [&[(&str, attacks::Check)]; 36] = [
+    let files: [&[(&str, attacks::Check)]; 38] = [
         attacks::a_wall::CHECKS,
+        attacks::a_wall::logins::CHECKS,
         attacks::b_ways_around::CHECKS,
+        attacks::b_ways_around::changes::CHECKS,
         attacks::c_context::CHECKS,
         attacks::c_context::forged::CHECKS,
         attacks::c_context::keys::CHECKS,

@@ -139,7 +139,9 @@ fn first_line(said: &str) -> String {
 async fn all() -> bool {
     let checks: BTreeMap<&str, Check> = [
         attacks::a_wall::CHECKS,
+        attacks::a_wall::logins::CHECKS,
         attacks::b_ways_around::CHECKS,
+        attacks::b_ways_around::changes::CHECKS,
         attacks::c_context::CHECKS,
         attacks::c_context::forged::CHECKS,
         attacks::c_context::keys::CHECKS,
