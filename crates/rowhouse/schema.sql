@@ -570,7 +570,7 @@ table rowhouse.resource_acl  -- owner rowhouse_owner, row security, forced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
   policy tenant_floor_update restrictive for update to rowhouse_enforced
       using ((tenant_id, true) = ( SELECT rowhouse.writable_tenant() AS writable_tenant, true))
-  trigger given -> rowhouse_private.entry_given
+  trigger given -> rowhouse_private.said_by_oneself
   trigger received -> rowhouse_private.entry_received
   trigger touch -> rowhouse_private.touch
   grant delete, insert, select, update (access) to rowhouse_app
@@ -635,6 +635,7 @@ END
       check true
   trigger deployments_moved -> rowhouse_private.resource_moved
   trigger deployments_stopped -> rowhouse_private.resource_deleted
+  trigger said -> rowhouse_private.said_by_oneself
   trigger shared -> rowhouse_private.resource_shared
   trigger touch -> rowhouse_private.touch
   grant insert (tenant_id, id, type, title, payload, visibility, workspace_id, team_id, project_id), select, update (type, title, payload, visibility, workspace_id, team_id, project_id, owner_id, updated_at, deleted_at) to rowhouse_app
@@ -1214,6 +1215,7 @@ begin
         and l.state operator(pg_catalog.=) 'active'
         and t.state operator(pg_catalog.=) 'active'
         and l.expires_at operator(pg_catalog.>) pg_catalog.clock_timestamp()
+        and pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) 'read committed'
       then pg_catalog.set_config('app.seal', pg_catalog.encode(pg_catalog.sha256(
         k.seal_key
         operator(pg_catalog.||) pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp())
@@ -1301,6 +1303,14 @@ begin
   then
     raise exception 'the tenant has an owner: it invites itself' using errcode = '42501',
       schema = 'rowhouse', table = 'invitations', constraint = 'invitations_made_inside';
+  end if;
+  if exists (
+    select from rowhouse.invitations i
+    where i.tenant_id = tenant and lower(i.email) = lower(invite.email) and i.accepted_at is null and i.revoked_at is null
+      and i.expires_at > clock_timestamp())
+  then
+    raise exception 'the address has an invitation that is still good' using errcode = '23505',
+      schema = 'rowhouse', table = 'invitations', constraint = 'invitations_pending';
   end if;
   with made as materialized (
     select 'invite_' || encode(substring(rowhouse_private.new_key(), 1, 24), 'hex') as token
@@ -1791,6 +1801,7 @@ begin
   if new.project_id is null or new.deleted_at is not null or new.status <> all ('{pending,active}') then
     return new;
   end if;
+  perform rowhouse_private.refuse_snapshot();
   perform from rowhouse_private.liveness l
   where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
   for share;
@@ -1833,6 +1844,22 @@ begin
   if substring(ticket, 68, 8) <= timestamptz_send(clock_timestamp()) then
     raise exception 'the ticket has expired' using errcode = 'RH003';
   end if;
+  -- A snapshot may be older than the transaction (`set transaction snapshot`), and who was removed since is still there in it.
+  -- A row that has changed since cannot be locked: that fails with 40001. The locks are given back at once, so that nobody
+  -- who changes the rows waits for the caller. Who only reads under a snapshot sees what he might have read then.
+  if current_setting('transaction_isolation') = any ('{repeatable read,serializable}'::text[])
+    and current_setting('transaction_read_only') = 'off'
+  then
+    begin
+      perform from rowhouse_private.liveness l where l.lookup = substring(ticket, 3, 48) for share;
+      perform from rowhouse_private.tenant_states s
+      where s.tenant_id = encode(substring(ticket, 3, 16), 'hex')::uuid
+      for share;
+      raise exception 'the rows are as they were' using errcode = 'RH000';
+    exception when sqlstate 'RH000' then
+      null;
+    end;
+  end if;
   select * into live from rowhouse_private.liveness where lookup = substring(ticket, 3, 48);
   select s.state into tenant_state from rowhouse_private.tenant_states s where s.tenant_id = live.tenant_id;
   if live.state is null or live.state = 'RH005' or live.expires_at <= clock_timestamp() or tenant_state is null
@@ -1860,25 +1887,6 @@ begin
       live.credential_id);
   end if;
   return rowhouse_private.open(live.tenant_id, live.user_id, packed);
-end
-
-function rowhouse_private.entry_given() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
-begin
-  if new.tenant_id is distinct from rowhouse.current_tenant() then
-    return new; -- which the floor refuses
-  end if;
-  perform from rowhouse_private.liveness l
-  where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
-    and l.credential_id = coalesce(rowhouse_private.current_credential(), l.credential_id)
-    and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
-    and l.role = rowhouse.caller_role()
-    and rowhouse.caller_principals() <@ l.principals
-    and (l.role = any ('{owner,admin}') or rowhouse.caller_administers() <@ l.administers)
-  for share;
-  if not found then
-    raise exception 'the caller is not what he was when he entered' using errcode = 'RH005';
-  end if;
-  return new;
 end
 
 function rowhouse_private.entry_received() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
@@ -2024,8 +2032,11 @@ begin
   end if;
   update rowhouse.invitations i
   set revoked_at = clock_timestamp()
-  where i.tenant_id = old.tenant_id and i.invited_by = old.user_id and i.accepted_at is null and i.revoked_at is null
-    and (tg_op = 'DELETE' or new.role <> all ('{owner,admin}') or new.role = 'admin' and i.role = 'owner');
+  where i.tenant_id = old.tenant_id and i.accepted_at is null and i.revoked_at is null
+    and (i.invited_by = old.user_id
+        and (tg_op = 'DELETE' or new.role <> all ('{owner,admin}') or new.role = 'admin' and i.role = 'owner')
+      or tg_op = 'DELETE'
+        and lower(i.email) = (select lower(u.email) from rowhouse.users u where u.id = old.user_id));
   return null;
 end
 
@@ -2231,6 +2242,13 @@ begin
   where l.tenant_id = in_tenant and l.principal_id = principal;
 end
 
+function rowhouse_private.refuse_snapshot() returns void  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: nobody else
+begin
+  if current_setting('transaction_isolation') = any ('{repeatable read,serializable}'::text[]) then
+    raise exception 'who sees a resource, and where it runs, is changed under READ COMMITTED' using errcode = '25001';
+  end if;
+end
+
 function rowhouse_private.refuse_while_bound() returns void  -- plpgsql, stable, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_migrator, rowhouse_owner
 begin
   if coalesce(current_setting('app.tenant_id', true), '') <> '' then
@@ -2239,8 +2257,14 @@ begin
   end if;
 end
 
-function rowhouse_private.resource_deleted() returns trigger  -- plpgsql, volatile, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+function rowhouse_private.resource_deleted() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+declare
+  by_hand constant boolean := rowhouse.current_tenant() is null; -- by whoever mends the database, whom no floor binds
 begin
+  if by_hand then
+    perform rowhouse_private.open_as_system(new.tenant_id);
+  end if;
+  perform rowhouse_private.still_in(new.tenant_id);
   with stopped as (
     update rowhouse.deployments d
     set status = 'stopped'
@@ -2251,6 +2275,9 @@ begin
   insert into rowhouse.audit_log (tenant_id, id, action, object_id, resource_id)
   select new.tenant_id, gen_random_uuid(), 'deployments.stop', s.id, new.id
   from stopped s;
+  if by_hand then
+    perform rowhouse_private.close();
+  end if;
   return null;
 end
 
@@ -2289,6 +2316,26 @@ begin
   then
     raise exception 'the caller is not in this team' using errcode = '42501',
       schema = 'rowhouse', table = 'resources', constraint = 'resources_team_of_the_caller';
+  end if;
+  return new;
+end
+
+function rowhouse_private.said_by_oneself() returns trigger  -- plpgsql, volatile, security definer, set search_path=pg_catalog, pg_temp; owner rowhouse_definer; execute: rowhouse_owner
+begin
+  if new.tenant_id is distinct from rowhouse.current_tenant() then
+    return new; -- which the floor refuses
+  end if;
+  perform rowhouse_private.refuse_snapshot();
+  perform from rowhouse_private.liveness l
+  where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
+    and l.credential_id = coalesce(rowhouse_private.current_credential(), l.credential_id)
+    and l.state = any ('{active,system}') and l.expires_at > clock_timestamp()
+    and l.role = rowhouse.caller_role()
+    and rowhouse.caller_principals() <@ l.principals
+    and (l.role = any ('{owner,admin}') or rowhouse.caller_administers() <@ l.administers)
+  for share;
+  if not found then
+    raise exception 'the caller is not what he was when he entered' using errcode = 'RH005';
   end if;
   return new;
 end

@@ -231,7 +231,7 @@ pub async fn protect(target: &Target, settings: &Settings, plan: Plan, out: Outp
         for table in done {
             lines.push(match (table.already, table.rows) {
                 (true, _) => format!(
-                    "{}: behind the wall already; rights looked after",
+                    "{}: behind the wall already; its rows stay whose they are, rights were looked after",
                     table.table
                 ),
                 (false, Some(rows)) => format!(
@@ -282,8 +282,12 @@ pub async fn set_mode(
     let tx = owner.begin().await?;
     tables::set_mode(&tx, table, mode).await?;
     tx.commit().await?;
-    out.show(&json!({ "table": table, "mode": mode }), |_| {
-        format!("{table}: {mode}")
+    out.show(&json!({ "table": table, "mode": mode }), |_| match mode {
+        Mode::Enforce => format!("{table}: {mode}"),
+        Mode::Shadow => {
+            format!("{table}: {mode}: it binds only what runs as rowhouse_enforced now")
+        }
+        Mode::Off => format!("{table}: {mode}: every tenant sees every row of it now"),
     })
 }
 
@@ -359,15 +363,20 @@ pub async fn serve(target: &Target, settings: &Settings) -> Result<()> {
         let logins = place.logins(settings).await?;
         crate::probe::spawn(owner, logins.app, settings.probe_every);
     }
-    output::line(&format!(
-        "Rowhouse answers at http://{}:{}",
-        settings.host, settings.port
-    ))?;
     let mail = crate::app::MailFolder {
         folder: target
             .folder(settings)
             .map(|data| data.join(crate::up::MAIL)),
         shown: false,
     };
+    // Whatever it could be refused for, it is before anybody is told that it answers.
+    drop(crate::mail::mailer::Mailer::new(
+        settings,
+        mail.folder.clone(),
+    )?);
+    output::line(&format!(
+        "Rowhouse answers at http://{}:{}",
+        settings.host, settings.port
+    ))?;
     crate::app::serve(listener, house, settings, mail, crate::up::asked_to_stop()).await
 }

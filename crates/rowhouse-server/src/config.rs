@@ -92,10 +92,7 @@ impl Settings {
             }
         }
         overlay_environment(&mut table, std::env::vars())?;
-        let settings: Self = table.try_into().map_err(|error: toml::de::Error| {
-            Error::Config(format!("settings: {}", error.message()))
-        })?;
-        settings.check()
+        typed(table)?.check()
     }
 
     fn check(self) -> Result<Self> {
@@ -129,6 +126,18 @@ impl Settings {
             if value == 0 {
                 return Err(Error::Config(format!("{name}: must be at least 1")));
             }
+        }
+        let given = self.public_url.parse::<axum::http::Uri>();
+        let is_web = given.is_ok_and(|url| {
+            matches!(url.scheme_str(), Some("http" | "https"))
+                && url.authority().is_some()
+                && url.query().is_none()
+        });
+        if !self.public_url.is_empty() && !is_web {
+            return Err(Error::Config(
+                "public_url: must begin with http:// or https:// and name a host, without a query"
+                    .into(),
+            ));
         }
         if self.mail_user.is_empty() != self.mail_password.is_empty() {
             return Err(Error::Config(
@@ -188,8 +197,18 @@ fn text(setting: &str) -> Option<Secret> {
 }
 
 fn parse(text: &str, place: &str) -> Result<Table> {
-    text.parse()
-        .map_err(|error: toml::de::Error| Error::Config(format!("{place}: {}", error.message())))
+    text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().map_or("", |span| &text[..span.start]);
+        let line = before.matches('\n').count() + 1;
+        Error::Config(format!("{place}, line {line}: {}", error.message()))
+    })
+}
+
+fn typed(table: Table) -> Result<Settings> {
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let rule = error.inner().message().trim_end();
+        Error::Config(format!("{}: {rule}", error.path()))
+    })
 }
 
 fn unknown(name: &str, place: &str, known: &Table) -> Error {
@@ -214,9 +233,16 @@ fn overlay_environment(
         let value = match table.get(&name) {
             None => return Err(unknown(&name, &variable, table)),
             Some(Value::String(_)) => Value::String(text),
-            Some(_) => parse(&format!("{name} = {text}"), &variable)?
-                .remove(&name)
-                .ok_or_else(|| Error::Config(format!("{variable}: is empty")))?,
+            Some(known) => parse(&format!("{name} = {text}"), &variable)
+                .ok()
+                .and_then(|mut table| table.remove(&name))
+                .ok_or_else(|| {
+                    let rule = match known {
+                        Value::Boolean(_) => "true or false",
+                        _ => "a number",
+                    };
+                    Error::Config(format!("{variable}: must be {rule}"))
+                })?,
         };
         table.insert(name, value);
     }
@@ -235,9 +261,7 @@ mod tests {
                 .iter()
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
         )?;
-        let settings: Settings = table
-            .try_into()
-            .map_err(|e: toml::de::Error| Error::Config(e.message().into()))?;
+        let settings = typed(table)?;
         settings.check()
     }
 
@@ -258,13 +282,26 @@ mod tests {
         for (variables, says) in [
             (&[("ROWHOUSE_PROT", "1")][..], "there is no setting prot"),
             (&[("ROWHOUSE_PORT", "many")], "ROWHOUSE_PORT"),
-            (&[("ROWHOUSE_PORT", "99999")], "65535"),
+            (&[("ROWHOUSE_PORT", "99999")], "port: "),
+            (&[("ROWHOUSE_HOST", "bogus")], "host: "),
+            (&[("ROWHOUSE_PUBLIC_URL", "not a url")], "public_url: "),
+            (
+                &[("ROWHOUSE_PUBLIC_URL", "ftp://a.example")],
+                "public_url: ",
+            ),
+            (
+                &[("ROWHOUSE_PUBLIC_URL", "https://a.example/?x")],
+                "public_url: ",
+            ),
             (&[("ROWHOUSE_POOL_SIZE", "0")], "pool_size"),
             (&[("ROWHOUSE_TIMEOUT", "0")], "timeout"),
             (&[("ROWHOUSE_APP_URL", "postgresql://a")], "go together"),
             (&[("ROWHOUSE_MAILER_URL", "postgresql://m")], "go together"),
             (&[("ROWHOUSE_MAIL_USER", "rowhouse")], "go together"),
-            (&[("ROWHOUSE_MAIL_TLS", "maybe")], "starttls"),
+            (
+                &[("ROWHOUSE_MAIL_TLS", "maybe")],
+                "mail_tls: unknown variant `maybe`, expected one of `starttls`",
+            ),
             (&[("ROWHOUSE_MAIL_ATTEMPTS", "0")], "mail_attempts"),
             (
                 &[

@@ -118,7 +118,7 @@ pub fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| broken(error.path(), "body", &error.inner().to_string()))?;
+        .map_err(|error| broken(error.path(), "body", &rule_of(error.inner())))?;
     json.end()
         .map_err(|error| Problem::invalid("body", &error.to_string()))?;
     Ok(parsed)
@@ -137,10 +137,40 @@ fn refuse_nulls(bytes: &[u8]) -> Result<(), Problem> {
     }
 }
 
+/// What was expected, without where in the text it was: the field says that.
+fn rule_of(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    if said.starts_with("expected value at") {
+        return "is of another type than it should be, or no JSON".to_owned();
+    }
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match error.classify() {
+        serde_json::error::Category::Data => said.trim_end_matches(&place).to_owned(),
+        _ => format!("must be JSON: {said}"),
+    }
+}
+
+/// A refusal does not send back more than a person reads of what was sent.
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// The field that breaks a rule. Of one that is missing, or there twice, serde tells the place where it should stand, and
 /// its name in the rule only.
 fn broken(path: &serde_path_to_error::Path, root: &str, rule: &str) -> Problem {
-    let place = Some(path.to_string()).filter(|path| path != ".");
+    let rule = match rule {
+        "invalid digit found in string"
+        | "cannot parse integer from empty string"
+        | "number too large to fit in target type"
+        | "number too small to fit in target type" => "must be a whole number within its bounds",
+        rule => rule,
+    };
+    let path = path.to_string();
+    let known = path.trim_end_matches('?').trim_end_matches('.');
+    let place = Some(known.to_owned()).filter(|place| !place.is_empty());
     let name = ["missing field `", "duplicate field `"]
         .iter()
         .find_map(|beginning| rule.strip_prefix(beginning)?.split('`').next());
@@ -152,7 +182,7 @@ fn broken(path: &serde_path_to_error::Path, root: &str, rule: &str) -> Problem {
         (None, Some(name)) => name.to_owned(),
         (None, None) => root.to_owned(),
     };
-    Problem::invalid(&field, rule)
+    Problem::invalid(&shortened(&field, 100), &shortened(rule, 300))
 }
 
 /// A JSON body that asks for something new, and the `Idempotency-Key` that makes it safe to send twice.

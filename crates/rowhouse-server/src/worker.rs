@@ -1,4 +1,4 @@
-//! What is done beside the requests: mail is sent, tenants that were left half set up are completed.
+//! What is done beside the requests: mail is sent, tenants that were left half set up are completed, trails are sealed.
 //!
 //! Invariants: any number of processes work on one database, and none does what another has claimed; a claim outlasts an
 //! attempt; no transaction is open while a mail server is spoken to; whoever falls is followed when his claim ends.
@@ -68,7 +68,7 @@ impl Worker {
         self.stop.send_replace(true);
         let finish = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(grace, finish).await.is_err() {
-            tracing::warn!("a mail was still under way at the end");
+            tracing::warn!("something was still under way at the end");
         }
     }
 }

@@ -386,6 +386,22 @@ begin
   if substring(ticket, 68, 8) <= timestamptz_send(clock_timestamp()) then
     raise exception 'the ticket has expired' using errcode = 'RH003';
   end if;
+  -- A snapshot may be older than the transaction (`set transaction snapshot`), and who was removed since is still there in it.
+  -- A row that has changed since cannot be locked: that fails with 40001. The locks are given back at once, so that nobody
+  -- who changes the rows waits for the caller. Who only reads under a snapshot sees what he might have read then.
+  if current_setting('transaction_isolation') = any ('{repeatable read,serializable}'::text[])
+    and current_setting('transaction_read_only') = 'off'
+  then
+    begin
+      perform from rowhouse_private.liveness l where l.lookup = substring(ticket, 3, 48) for share;
+      perform from rowhouse_private.tenant_states s
+      where s.tenant_id = encode(substring(ticket, 3, 16), 'hex')::uuid
+      for share;
+      raise exception 'the rows are as they were' using errcode = 'RH000';
+    exception when sqlstate 'RH000' then
+      null;
+    end;
+  end if;
   select * into live from rowhouse_private.liveness where lookup = substring(ticket, 3, 48);
   select s.state into tenant_state from rowhouse_private.tenant_states s where s.tenant_id = live.tenant_id;
   if live.state is null or live.state = 'RH005' or live.expires_at <= clock_timestamp() or tenant_state is null
@@ -438,6 +454,7 @@ begin
         and l.state operator(pg_catalog.=) 'active'
         and t.state operator(pg_catalog.=) 'active'
         and l.expires_at operator(pg_catalog.>) pg_catalog.clock_timestamp()
+        and pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) 'read committed'
       then pg_catalog.set_config('app.seal', pg_catalog.encode(pg_catalog.sha256(
         k.seal_key
         operator(pg_catalog.||) pg_catalog.timestamptz_send(pg_catalog.transaction_timestamp())

@@ -202,6 +202,18 @@ begin
 end
 $$;
 
+-- Who may do what goes by what is there now. Under a snapshot, what was taken away since looks as if it were there.
+create function rowhouse_private.refuse_snapshot() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if current_setting('transaction_isolation') = any ('{repeatable read,serializable}'::text[]) then
+    raise exception 'who sees a resource, and where it runs, is changed under READ COMMITTED' using errcode = '25001';
+  end if;
+end
+$$;
+
 -- One change of administration at a time in each tenant. What is computed after it, in statements of their own, sees what
 -- the transaction before has committed: of two that change the same person's teams, the second sees the first's. Under
 -- REPEATABLE READ it fails instead, since the row has changed after its snapshot. The row is the liveness row of the

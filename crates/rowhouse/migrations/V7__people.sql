@@ -104,6 +104,14 @@ begin
     raise exception 'the tenant has an owner: it invites itself' using errcode = '42501',
       schema = 'rowhouse', table = 'invitations', constraint = 'invitations_made_inside';
   end if;
+  if exists (
+    select from rowhouse.invitations i
+    where i.tenant_id = tenant and lower(i.email) = lower(invite.email) and i.accepted_at is null and i.revoked_at is null
+      and i.expires_at > clock_timestamp())
+  then
+    raise exception 'the address has an invitation that is still good' using errcode = '23505',
+      schema = 'rowhouse', table = 'invitations', constraint = 'invitations_pending';
+  end if;
   with made as materialized (
     select 'invite_' || encode(substring(rowhouse_private.new_key(), 1, 24), 'hex') as token
   ), kept as (
@@ -210,7 +218,7 @@ begin
 end
 $$;
 
--- Nothing that somebody left pending brings him back, or others in. It stands behind member_changed, by its name.
+-- Nothing that is pending brings him back, nor others by what he left. It stands behind member_changed, by its name.
 create function rowhouse_private.member_went() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -222,15 +230,19 @@ begin
   end if;
   update rowhouse.invitations i
   set revoked_at = clock_timestamp()
-  where i.tenant_id = old.tenant_id and i.invited_by = old.user_id and i.accepted_at is null and i.revoked_at is null
-    and (tg_op = 'DELETE' or new.role <> all ('{owner,admin}') or new.role = 'admin' and i.role = 'owner');
+  where i.tenant_id = old.tenant_id and i.accepted_at is null and i.revoked_at is null
+    and (i.invited_by = old.user_id
+        and (tg_op = 'DELETE' or new.role <> all ('{owner,admin}') or new.role = 'admin' and i.role = 'owner')
+      or tg_op = 'DELETE'
+        and lower(i.email) = (select lower(u.email) from rowhouse.users u where u.id = old.user_id));
   return null;
 end
 $$;
 
--- An entry is given by somebody who still is what he was when he entered; who was removed or demoted since leaves no friend
--- behind. Asked right before the policy is, under the same context: behind it, the statement may have entered again.
-create function rowhouse_private.entry_given() returns trigger
+-- Who sees a resource is said by somebody who still is what he was when he entered; who was removed or demoted since leaves no
+-- friend behind, be it by an entry, as an owner, or in another project. Asked right before the policy is, or the trigger
+-- `shared`, under the same context: behind it, the statement may have entered again.
+create function rowhouse_private.said_by_oneself() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -238,6 +250,7 @@ begin
   if new.tenant_id is distinct from rowhouse.current_tenant() then
     return new; -- which the floor refuses
   end if;
+  perform rowhouse_private.refuse_snapshot();
   perform from rowhouse_private.liveness l
   where l.tenant_id = new.tenant_id and l.principal_id = rowhouse.current_principal()
     and l.credential_id = coalesce(rowhouse_private.current_credential(), l.credential_id)
@@ -513,7 +526,7 @@ grant execute on function rowhouse.add_member, rowhouse.open_session, rowhouse.h
   rowhouse.memberships
 to rowhouse_platform;
 grant execute on function rowhouse_private.workspace_changed, rowhouse_private.invitation_changed, rowhouse_private.member_went,
-  rowhouse_private.entry_given, rowhouse_private.entry_received
+  rowhouse_private.said_by_oneself, rowhouse_private.entry_received
 to rowhouse_owner;
 
 set local role rowhouse_owner;
@@ -526,7 +539,13 @@ create trigger member_went after delete or update of role on rowhouse.tenant_mem
 for each row execute function rowhouse_private.member_went();
 create trigger given before insert or update on rowhouse.resource_acl
 for each row when (row_security_active('rowhouse.resource_acl'::regclass))
-execute function rowhouse_private.entry_given();
+execute function rowhouse_private.said_by_oneself();
+create trigger said before update on rowhouse.resources
+for each row
+when (row_security_active('rowhouse.resources'::regclass)
+  and (old.visibility, old.team_id, old.project_id, old.workspace_id, old.owner_id)
+    is distinct from (new.visibility, new.team_id, new.project_id, new.workspace_id, new.owner_id))
+execute function rowhouse_private.said_by_oneself();
 create trigger received after insert or update on rowhouse.resource_acl -- after the wall has said its word
 for each row when (row_security_active('rowhouse.resource_acl'::regclass))
 execute function rowhouse_private.entry_received();

@@ -247,7 +247,8 @@ const READERS: [&str; 5] = ["owner", "admin", "tenant", "job", "system"];
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Verified {
-    /// Whether each seal fits its rows and the seal before it, and none is missing.
+    /// Whether each seal fits its rows and the seal before it, from the first to the last that is there. Whether there were later
+    /// ones, `head` shows.
     pub whole: bool,
     /// How many seals there are.
     pub seals: i64,

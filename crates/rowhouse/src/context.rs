@@ -125,7 +125,8 @@ impl Context {
         }
     }
 
-    /// The same caller, inside one of its projects instead of all of them.
+    /// The same caller, inside one of its projects instead of all of them. It narrows content: an owner or admin goes on managing
+    /// the tenant, other projects among it.
     #[must_use]
     pub fn in_project(self, project: ProjectId) -> Self {
         Self {

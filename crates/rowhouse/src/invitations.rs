@@ -128,14 +128,15 @@ pub async fn create(tx: &mut TenantTx, new: NewInvitation) -> Result<Invitation>
             &MailId::new(),
         ],
     )
-    .await?;
+    .await
+    .on_constraint("invitations_pending", Error::Taken { field: "email" })?;
     let event =
         Event::new("invitations.create", id.uuid()).with_detail(json!({ "role": new.role }));
     audit::record(tx, event).await?;
     get(tx, id).await
 }
 
-/// For people: nothing that the wall depends on.
+/// Of two at once the database refuses the second, and with it the transaction; here whoever asks may go on.
 async fn refuse_known(tx: &mut TenantTx, email: &str) -> Result<()> {
     let tenant = tx.tenant_id();
     let row = tx

@@ -202,11 +202,18 @@ fn has_one_form(text: &str) -> bool {
     is_nfkc(text) && !text.contains('\u{130}')
 }
 
-/// An e-mail address as far as this needs to know: something, one `@`, something with no blanks, at most 254 bytes; letters of
-/// different scripts are not mixed in a part of it, and none has another form that is the same address.
+/// An e-mail address as far as this needs to know: something, one `@`, something with no blanks, at most 254 bytes; the parts
+/// between dots are not empty and no longer than mail allows; letters of different scripts are not mixed in a part of it, and
+/// none has another form that is the same address.
 pub fn email(field: &'static str, text: &str) -> Result<()> {
     let plausible = text.split_once('@').is_some_and(|(local, domain)| {
-        !local.is_empty() && !domain.is_empty() && !domain.contains('@')
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+        };
+        (1..=64).contains(&local.len())
+            && local.split('.').all(|part| !part.is_empty())
+            && !domain.contains('@')
+            && domain.split('.').all(is_label)
     });
     if !plausible
         || text.len() > 254

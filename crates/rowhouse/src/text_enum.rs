@@ -59,7 +59,7 @@ macro_rules! text_enum {
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 Self::ALL.iter().copied().find(|known| known.as_str() == text).ok_or_else(|| {
                     $crate::error::Error::Invalid {
-                        field: stringify!($name).to_lowercase().into(),
+                        field: "value".into(),
                         rule: format!("must be one of {}", [$($text),+].join(", ")),
                     }
                 })

@@ -7,7 +7,7 @@ use crate::connect::Secret;
 const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 const CHARACTERS: usize = 32;
 
-/// A new secret: `tk_` or `op_`, then 32 characters.
+/// A new secret: the prefix (`tk_`, `op_`, `ses_`), then 32 characters.
 pub(crate) fn make(prefix: &str) -> Secret {
     let mut text = prefix.to_owned();
     while text.len() < prefix.len() + CHARACTERS {

@@ -2,7 +2,7 @@
 //! it than any other operator.
 
 use clap::{Args, Subcommand};
-use rowhouse::ids::{PrincipalId, ResourceId, WorkspaceId};
+use rowhouse::ids::{PrincipalId, ProjectId, ResourceId, TeamId, WorkspaceId};
 use rowhouse::resources::{
     self, AclAccess, Changes, Filter, NewResource, Resource, ResourceType, Visibility,
 };
@@ -72,6 +72,12 @@ enum Command {
         /// private, team, project or tenant
         #[arg(long, default_value_t = Visibility::Tenant)]
         visibility: Visibility,
+        /// The team it is for
+        #[arg(long, value_name = "team_..")]
+        team: Option<TeamId>,
+        /// The project it belongs to
+        #[arg(long, value_name = "prj_..")]
+        project: Option<ProjectId>,
     },
     /// Change what is named, and nothing else
     Update {
@@ -92,6 +98,15 @@ enum Command {
         /// private, team, project or tenant
         #[arg(long)]
         visibility: Option<Visibility>,
+        /// For another team
+        #[arg(long, value_name = "team_..")]
+        team: Option<TeamId>,
+        /// Into another project
+        #[arg(long, value_name = "prj_..")]
+        project: Option<ProjectId>,
+        /// To another owner
+        #[arg(long, value_name = "prn_..")]
+        owner: Option<PrincipalId>,
     },
     /// Who may do what with one, beside those who may by its visibility
     #[command(subcommand)]
@@ -158,19 +173,7 @@ impl Resources {
                 };
                 let all = resources::list(&mut tx, &filter, limit).await?;
                 tx.commit().await?;
-                out.show(&all, |all| {
-                    table(
-                        &["TITLE", "TYPE", "CHANGED", "ID"],
-                        all.iter().map(|r| {
-                            vec![
-                                r.title.clone(),
-                                r.r#type.to_string(),
-                                r.updated_at.to_string(),
-                                r.id.to_string(),
-                            ]
-                        }),
-                    )
-                })
+                show_all(&all, out)
             }
             Command::Show { resource } => {
                 let resource = resources::get(&mut tx, resource).await?;
@@ -183,11 +186,15 @@ impl Resources {
                 payload,
                 workspace,
                 visibility,
+                team,
+                project,
             } => {
                 let new = NewResource {
                     payload: json_of(&payload)?,
                     workspace_id: workspace,
                     visibility,
+                    team_id: team,
+                    project_id: project,
                     ..NewResource::new(r#type, title)
                 };
                 let resource = resources::create(&mut tx, new).await?;
@@ -201,6 +208,9 @@ impl Resources {
                 payload,
                 workspace,
                 visibility,
+                team,
+                project,
+                owner,
             } => {
                 let changes = Changes {
                     r#type,
@@ -208,6 +218,9 @@ impl Resources {
                     payload: payload.as_deref().map(json_of).transpose()?,
                     visibility,
                     workspace_id: workspace,
+                    team_id: team,
+                    project_id: project,
+                    owner_id: owner,
                 };
                 let resource = resources::update(&mut tx, resource, changes, None).await?;
                 tx.commit().await?;
@@ -228,6 +241,22 @@ impl Resources {
             }
         }
     }
+}
+
+fn show_all(all: &Vec<Resource>, out: Output) -> Result<()> {
+    out.show(all, |all| {
+        table(
+            &["TITLE", "TYPE", "CHANGED", "ID"],
+            all.iter().map(|resource| {
+                vec![
+                    resource.title.clone(),
+                    resource.r#type.to_string(),
+                    resource.updated_at.to_string(),
+                    resource.id.to_string(),
+                ]
+            }),
+        )
+    })
 }
 
 impl Acl {

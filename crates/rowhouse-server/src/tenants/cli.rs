@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use rowhouse::select::LONGEST_PAGE;
 use rowhouse::tenants::{self, Changes, Filter, Kind, NewTenant, PlanTier, Status, Tenant};
 use rowhouse::{Context, Operator, Result, Rowhouse, TenantTx, users};
+use serde_json::json;
 
 use crate::config::Settings;
 use crate::connection::Target;
@@ -128,7 +129,9 @@ impl Command {
                 let gone = tenants::own(&mut tx).await?;
                 tenants::delete(&mut tx, None).await?;
                 tx.commit().await?;
-                out.show(&gone, |gone| format!("{}  {}  deleted", gone.id, gone.slug))
+                out.show(&json!({ "deleted": gone.id, "slug": gone.slug }), |_| {
+                    format!("{}  {}  deleted", gone.id, gone.slug)
+                })
             }
         }
     }

@@ -191,7 +191,7 @@ fn what_is_refused_for_good_or_too_often_ends() {
     office.wait(refused, |(status, attempts, why, text)| {
         status == "failed" && *attempts == 1 && why == "the mail server answered 550" && !text
     });
-    let nowhere = office.queue("eve@-..example");
+    let nowhere = office.queue("eve@wrong!.example");
     office.wait(nowhere, |(status, attempts, why, text)| {
         status == "failed" && *attempts == 1 && why.contains("address") && !text
     });

@@ -190,6 +190,51 @@ fn an_entry_is_given_changed_listed_and_taken() {
         .refused(404, "not-found");
 }
 
+/// The field and the rule, in the words of whoever sent it, and not all that was sent.
+#[test]
+fn what_cannot_be_read_is_named() {
+    let home = Tenant::founded();
+    let writer = home.writer();
+    let (resources, json) = (home.path("/resources"), "application/json");
+    for (body, field, rule) in [
+        ("{", "body", "must be JSON"),
+        (r#"{"title":"a",}"#, "body", "must be JSON"),
+        ("[]", "body", "must be a JSON object"),
+        (r#"{"type":1,"title":"a"}"#, "type", "another type"),
+        (
+            r#"{"type":"bogus","title":"a"}"#,
+            "type",
+            "unknown variant `bogus`, expected one of",
+        ),
+        (r#"{"type":"tag"}"#, "title", "missing field"),
+    ] {
+        let answer = call("POST", &resources)
+            .header("content-type", json)
+            .body(body)
+            .by(&writer)
+            .invalid(field);
+        let said = text(&answer.json()["rule"]);
+        assert!(
+            said.contains(rule) && (field == "body" || !said.contains("line")),
+            "{body}: {said}"
+        );
+    }
+    for limit in ["-1", "many", "99999999999999999999", "0", "200"] {
+        let answer = get(&format!("{resources}?limit={limit}"))
+            .by(&writer)
+            .invalid("limit");
+        let said = text(&answer.json()["rule"]);
+        assert!(said.contains("must be"), "{limit}: {said}");
+    }
+    let long = format!(r#"{{"{}":1}}"#, "x".repeat(100_000));
+    let answer = call("POST", &resources)
+        .header("content-type", json)
+        .body(long)
+        .by(&writer)
+        .gets(400);
+    assert!(answer.body.len() < 2000, "{} bytes", answer.body.len());
+}
+
 /// A key that a JSON library keeps for itself in front of a number is a key like any other, or refused.
 #[test]
 fn a_payload_cannot_speak_to_the_json_library() {

@@ -77,7 +77,7 @@ pub struct Resource {
     pub team_id: Option<TeamId>,
     /// The project it belongs to.
     pub project_id: Option<ProjectId>,
-    /// Who made it.
+    /// Whose it is: its maker's, until it is given away.
     pub owner_id: PrincipalId,
     /// When it was made.
     pub created_at: Timestamp,
@@ -296,9 +296,19 @@ pub struct Changes {
     /// Into another workspace.
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub workspace_id: Option<WorkspaceId>,
+    /// For another team.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub team_id: Option<TeamId>,
+    /// Into another project.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub project_id: Option<ProjectId>,
+    /// To another owner.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub owner_id: Option<PrincipalId>,
 }
 
-/// Changes a resource. [`Error::Changed`] when `read_at` is not its `updated_at` any more.
+/// Changes a resource; who sees it, as whoever administers it ([`Error::NotPermitted`] for others, and where the caller would see
+/// it no more). [`Error::Changed`] when `read_at` is not its `updated_at` any more.
 pub async fn update(
     tx: &mut TenantTx,
     id: ResourceId,
@@ -311,6 +321,9 @@ pub async fn update(
         ("payload", changes.payload.is_some()),
         ("visibility", changes.visibility.is_some()),
         ("workspace_id", changes.workspace_id.is_some()),
+        ("team_id", changes.team_id.is_some()),
+        ("project_id", changes.project_id.is_some()),
+        ("owner_id", changes.owner_id.is_some()),
     ])?;
     if let Some(title) = &changes.title {
         names::title("title", title)?;
@@ -318,22 +331,33 @@ pub async fn update(
     if let Some(payload) = &changes.payload {
         check_payload(payload)?;
     }
-    check_place(tx, changes.workspace_id, None, None).await?;
+    check_place(
+        tx,
+        changes.workspace_id,
+        changes.team_id,
+        changes.project_id,
+    )
+    .await?;
     let resource = change(
         tx,
         id,
         "type = coalesce($4, type), title = coalesce($5, title), payload = coalesce($6, payload),
-         visibility = coalesce($7, visibility), workspace_id = coalesce($8, workspace_id)",
+         visibility = coalesce($7, visibility), workspace_id = coalesce($8, workspace_id),
+         team_id = coalesce($9, team_id), project_id = coalesce($10, project_id), owner_id = coalesce($11, owner_id)",
         &[
             &changes.r#type,
             &changes.title,
             &changes.payload,
             &changes.visibility,
             &changes.workspace_id,
+            &changes.team_id,
+            &changes.project_id,
+            &changes.owner_id,
         ],
         read_at,
     )
     .await
+    .on_constraint("resources_owner", Error::NotFound("owner"))
     .on_constraint(
         "resources_visible_to_a_team",
         Error::invalid("visibility", "`team` is for a resource with a team"),

@@ -22,6 +22,7 @@ checks![
     a_deployment_goes_from_state_to_state,
     a_deleted_deployment_stays_deleted,
     a_deleted_resource_runs_nowhere,
+    a_resource_that_its_deleter_sees_no_more_runs_nowhere,
     what_is_deleted_is_not_started_at_the_same_time,
     what_lies_in_a_deleted_project_runs_nowhere,
     nothing_is_started_while_its_project_is_deleted,
@@ -405,6 +406,41 @@ async fn in_production(
     let made = deployments::create(&mut tx, &new).await?;
     tx.commit().await?;
     Ok(made.id)
+}
+
+/// What runs of it is stopped behind the statement: until then, he may have narrowed his context to another project.
+pub async fn a_resource_that_its_deleter_sees_no_more_runs_nowhere(world: &World) {
+    let (bob, [apollo, zephyr], private) = in_a_project(world).await;
+    put_into(world, &bob, private, apollo).await;
+    let made = in_production(world, &bob, private).await.unwrap();
+    moves(world, &bob, made, Status::Active).await.unwrap();
+    assert_eq!(statuses(world).await, ["PRODUCTION|active"]);
+    let narrowed = bob.clone().in_project(zephyr);
+    let minute = std::time::Duration::from_mins(1);
+    let ticket = world.house.ticket(&narrowed, minute).await.unwrap();
+    let client = world.app().await;
+    enter(&client, world, &bob).await;
+    let gone = format!(
+        "update rowhouse.resources set deleted_at = now() where id = '{}' returning rowhouse.enter('{}')::text",
+        private.uuid(),
+        ticket.reveal()
+    );
+    touches(&client, &gone, 1).await;
+    client.batch_execute("commit").await.unwrap();
+    assert_eq!(
+        statuses(world).await,
+        ["PRODUCTION|stopped"],
+        "HOLE: it runs on"
+    );
+    // And by whoever mends the database, in no tenant.
+    let root = world.superuser().await;
+    root.batch_execute(
+        "update rowhouse.resources set deleted_at = null; update rowhouse.deployments set status = 'active';
+         update rowhouse.resources set deleted_at = now()",
+    )
+    .await
+    .unwrap();
+    assert_eq!(statuses(world).await, ["PRODUCTION|stopped"]);
 }
 
 fn deleting(project: ProjectId) -> String {

@@ -92,6 +92,34 @@ async fn a_reading_key_writes_nothing_and_a_wrong_one_opens_nothing() {
     }
 }
 
+/// Whoever has SQL inside his tenant may write a hash that takes days to check, while the keys of others wait.
+#[tokio::test]
+async fn a_hash_that_costs_more_than_ours_is_not_checked() {
+    let world = World::new().await;
+    let (cheap, dear) = (
+        format!("tk_{}", "a".repeat(32)),
+        format!("tk_{}", "b".repeat(32)),
+    );
+    let made = bcrypt::hash(&cheap, 4).unwrap();
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    for (secret, hash) in [(&cheap, &made), (&dear, &format!("$2b$31${}", &made[7..]))] {
+        tx.execute(
+            "insert into rowhouse.api_keys (id, name, prefix, digest, secret_hash)
+             values (gen_random_uuid(), 'planted', 'tk_', sha256(convert_to($1, 'UTF8')), $2)",
+            &[secret, hash],
+        )
+        .await
+        .unwrap();
+    }
+    tx.commit().await.unwrap();
+    keys::authenticate(&world.house, &cheap).await.unwrap();
+    let answered = tokio::time::timeout(
+        Duration::from_secs(10),
+        keys::authenticate(&world.house, &dear),
+    );
+    assert!(matches!(answered.await, Ok(Err(Error::NotAMember))));
+}
+
 /// Makes and commits a key, and enters as it.
 async fn with_key(world: &World, new: NewKey) -> (keys::MadeKey, rowhouse::Context) {
     let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();

@@ -226,6 +226,68 @@ async fn bad_titles_and_payloads_are_refused_with_field_and_rule() {
 }
 
 #[tokio::test]
+async fn a_resource_goes_to_a_team_into_a_project_and_to_another_owner() {
+    let world = World::new().await;
+    let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+    let new = NewResource {
+        visibility: Visibility::Private,
+        ..NewResource::new(ResourceType::Prompt, "mine")
+    };
+    let made = resources::create(&mut tx, new).await.unwrap();
+    let team = rowhouse::teams::create(&mut tx, "night").await.unwrap().id;
+    rowhouse::teams::add_member(&mut tx, team, world.alpha.owner)
+        .await
+        .unwrap();
+    let project = rowhouse::projects::create(&mut tx, "apollo")
+        .await
+        .unwrap()
+        .id;
+    tx.commit().await.unwrap();
+    let change = async |changes: Changes| {
+        let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();
+        let answer = resources::update(&mut tx, made.id, changes, None).await;
+        if answer.is_ok() {
+            tx.commit().await.unwrap();
+        }
+        answer
+    };
+    let to_a_team = Changes {
+        visibility: Some(Visibility::Team),
+        ..Changes::default()
+    };
+    let without = change(to_a_team.clone()).await;
+    assert!(matches!(without, Err(Error::Invalid { .. })), "{without:?}");
+    let to_a_team = Changes {
+        team_id: Some(team),
+        ..to_a_team
+    };
+    assert_eq!(change(to_a_team).await.unwrap().team_id, Some(team));
+    let into_a_project = Changes {
+        visibility: Some(Visibility::Project),
+        project_id: Some(project),
+        ..Changes::default()
+    };
+    assert_eq!(
+        change(into_a_project).await.unwrap().project_id,
+        Some(project)
+    );
+    let to = |owner: uuid::Uuid| Changes {
+        owner_id: Some(owner.into()),
+        ..Changes::default()
+    };
+    let given = change(to(team.uuid())).await.unwrap();
+    assert_eq!(given.owner_id.uuid(), team.uuid());
+    // To nobody, and to somebody of another tenant, in the same words.
+    for stranger in [uuid::Uuid::from_u128(1), world.beta.owner.uuid()] {
+        let refused = change(to(stranger)).await;
+        assert!(
+            matches!(refused, Err(Error::NotFound("owner"))),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_change_of_what_was_changed_meanwhile_is_refused() {
     let world = World::new().await;
     let mut tx = world.house.begin(&world.alpha.context()).await.unwrap();

@@ -38,7 +38,6 @@ const DEFINERS: &[&str] = &[
     "rowhouse.take_mail(double precision)", // reads the outbox, as nobody else may
     "rowhouse.writable_tenant()",   // calls bound_tenant under a path of its own
     "rowhouse_private.deployment_placed()", // locks the caller's liveness row
-    "rowhouse_private.entry_given()", // reads the caller's liveness row
     "rowhouse_private.entry_received()", // locks a principal
     "rowhouse_private.invitation_changed()",
     "rowhouse_private.key_changed()",
@@ -54,7 +53,9 @@ const DEFINERS: &[&str] = &[
     "rowhouse_private.projects_changed()",
     "rowhouse_private.provisioning_started()", // as mail_queued
     "rowhouse_private.refresh(uuid,uuid)", // keeps the liveness row, as the triggers above and below
+    "rowhouse_private.resource_deleted()", // stops what its caller may see no more
     "rowhouse_private.resource_moved()",   // writes what its caller may see no more
+    "rowhouse_private.said_by_oneself()",  // reads the caller's liveness row
     "rowhouse_private.team_changed()",
     "rowhouse_private.tenant_changed()",
     "rowhouse_private.user_changed()",
@@ -86,6 +87,7 @@ const TRIGGERS: &[&str] = &[
     "rowhouse.resource_acl|received",
     "rowhouse.resources|deployments_moved",
     "rowhouse.resources|deployments_stopped",
+    "rowhouse.resources|said",
     "rowhouse.resources|shared",
     "rowhouse.team_members|team_members_changed",
     "rowhouse.teams|team_changed",

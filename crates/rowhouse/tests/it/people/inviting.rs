@@ -6,7 +6,7 @@ use rowhouse::members::Role;
 use rowhouse::tenants::{self, NewTenant};
 use rowhouse::{Context, Error, users};
 
-use super::{accept, invite, member, platform_inside, token};
+use super::{accept, invite, member, platform_inside, remove, token};
 use crate::attacks::{
     allowed, as_login, checks, enter, heard, is_refused, noisy, refused, sees, touches,
 };
@@ -14,6 +14,7 @@ use crate::world::World;
 
 checks![
     an_address_has_one_form,
+    an_address_has_one_invitation,
     an_admin_invites_no_owner,
     the_platform_invites_while_there_is_no_owner,
     nobody_inside_learns_an_invitations_token,
@@ -52,6 +53,49 @@ pub async fn an_address_has_one_form(world: &World) {
     )
     .await
     .unwrap();
+}
+
+/// Or whoever was removed would come back by the second. Also of two that are made at once, and of whoever has SQL.
+pub async fn an_address_has_one_invitation(world: &World) {
+    const TWICE: &str = "twice@example.com";
+    let owner = world.alpha.context();
+    let call = format!(
+        "select rowhouse.invite(gen_random_uuid(), 'T{}', 'admin', now() + interval '1 day', gen_random_uuid())",
+        &TWICE[1..]
+    );
+    let a = world.app().await;
+    enter(&a, world, &owner).await;
+    allowed(&a, &call).await;
+    refused(&a, &call, "23505").await;
+    let ((), second) = tokio::join!(
+        async {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            a.batch_execute("commit").await.unwrap();
+        },
+        invite(world, &owner, TWICE, Role::Admin)
+    );
+    assert!(second.is_err(), "HOLE: two at once");
+    is_refused(second.map(drop), "taken");
+    // Who accepted it and was removed has none left, in whatever way one more was made.
+    let first = token(world, "Twice@example.com").await;
+    let accepted = accept(world, &first).await.unwrap();
+    let root = world.superuser().await;
+    let address = async |email: &str| {
+        let sql = format!(
+            "update rowhouse.users set email = '{email}' where id = '{}'",
+            accepted.user_id.uuid()
+        );
+        touches(&root, &sql, 1).await;
+    };
+    address("elsewhere@example.com").await;
+    let (_, spare) = invite(world, &owner, TWICE, Role::Admin).await.unwrap();
+    address(TWICE).await;
+    remove(world, &owner, accepted.user_id).await.unwrap();
+    let back = accept(world, &spare).await;
+    assert!(back.is_err(), "HOLE: who was removed comes back");
+    // Invited again, he comes.
+    let (_, again) = invite(world, &owner, TWICE, Role::Admin).await.unwrap();
+    accept(world, &again).await.unwrap();
 }
 
 pub async fn an_admin_invites_no_owner(world: &World) {
@@ -115,8 +159,8 @@ pub async fn nobody_inside_learns_an_invitations_token(world: &World) {
     .await
     .unwrap();
     let call = "select rowhouse.invite(gen_random_uuid(), 'victim@example.com', 'member', now() + interval '1 day', gen_random_uuid())";
-    for _ in 0..3 {
-        allowed(&a, call).await;
+    for whom in ["'victim@", "'second@", "'third@"] {
+        allowed(&a, &call.replace("'victim@", whom)).await;
     }
     // What fails after it was made tells nothing either.
     refused(

@@ -1,9 +1,9 @@
 //! Who becomes a member and who stops being one, and that somebody is left who owns the tenant.
 
-use rowhouse::members::{self, Role};
+use rowhouse::members::{self, Changes, Role};
 use rowhouse::projects::ProjectRole;
 use rowhouse::tenants::{self, NewTenant};
-use rowhouse::{Context, projects, teams, users};
+use rowhouse::{Context, Error, projects, teams, users};
 
 use super::{
     WHO, accept, add, invite, member, platform_inside, remove, set_role, ticket, user, user_of,
@@ -149,18 +149,30 @@ pub async fn of_two_owners_who_go_at_once_one_stays(world: &World) {
         let two = member(world, &format!("{}@two.example", how.len()), Role::Owner).await;
         let owner = world.alpha.owner;
         set_role(world, &one, owner, Role::Admin).await.unwrap();
-        let goes = async |by: &Context, other: &Context| match how {
-            "leave" => remove(world, by, user_of(by)).await,
-            "step down" => set_role(world, by, user_of(by), Role::Member).await,
-            _ => remove(world, by, user_of(other)).await,
+        let begins = async |by: &Context, other: &Context| {
+            let mut tx = world.house.begin(by).await?;
+            match how {
+                "leave" => members::remove(&mut tx, user_of(by)).await?,
+                "step down" => {
+                    let role = Role::Member;
+                    members::update(&mut tx, user_of(by), &Changes { role }, None).await?;
+                }
+                _ => members::remove(&mut tx, user_of(other)).await?,
+            }
+            Ok::<_, Error>(tx)
         };
-        for _ in 0..2 {
-            let (first, second) = tokio::join!(goes(&one, &two), goes(&two, &one));
-            assert!(
-                first.is_err() || second.is_err(),
-                "HOLE: nobody owns the tenant: {how}"
-            );
-        }
+        let goes = async |by: &Context, other: &Context| begins(by, other).await?.commit().await;
+        // The first has not committed yet when the second begins.
+        let first = begins(&one, &two).await.unwrap();
+        let first = async {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            first.commit().await
+        };
+        let (first, second) = tokio::join!(first, goes(&two, &one));
+        assert!(
+            first.is_err() || second.is_err(),
+            "HOLE: nobody owns the tenant: {how}"
+        );
         let left = if goes(&one, &one).await.is_err() {
             &one
         } else {

@@ -16,6 +16,7 @@ use crate::world::World;
 checks![
     what_is_shared_twice_is_listed_once,
     who_sees_it_is_for_its_administrators_to_say,
+    who_sees_it_goes_by_what_is_there_now,
     nothing_is_put_where_the_caller_does_not_belong,
     a_project_is_a_floor_inside_the_tenant,
     a_projects_viewer_changes_nothing_in_it,
@@ -139,6 +140,38 @@ pub async fn who_sees_it_is_for_its_administrators_to_say(world: &World) {
         &app,
         &format!("update rowhouse.resources set visibility = 'private' where id = '{HERS}'"),
         0,
+    )
+    .await;
+}
+
+/// Under a snapshot, an entry that was taken from her since is still there.
+pub async fn who_sees_it_goes_by_what_is_there_now(world: &World) {
+    let (context, house) = ann(world).await;
+    let ann = house.people[2].uuid();
+    let give = format!(
+        "insert into rowhouse.resource_acl (resource_id, principal_id, access) values ('{PROJECTS}', '{ann}', 'admin')"
+    );
+    house.as_owner(world, &give).await;
+    let hers = format!("update rowhouse.resources set owner_id = '{ann}' where id = '{PROJECTS}'");
+    let friend = give.replace(&ann.to_string(), &house.people[3].uuid().to_string());
+    let app = world.app().await;
+    enter(&app, world, &context).await;
+    touches(&app, &friend, 1).await;
+    touches(&app, &hers, 1).await;
+    app.batch_execute("rollback; set default_transaction_isolation = 'repeatable read'")
+        .await
+        .unwrap();
+    enter(&app, world, &context).await;
+    sees(&app, "select access from rowhouse.resource_acl", &["admin"]).await;
+    house
+        .as_owner(world, "delete from rowhouse.resource_acl")
+        .await;
+    refused(&app, &hers, "25001").await;
+    refused(&app, &friend, "25001").await;
+    touches(
+        &app,
+        &format!("update rowhouse.resources set title = 'ours' where id = '{PROJECTS}'"),
+        1,
     )
     .await;
 }

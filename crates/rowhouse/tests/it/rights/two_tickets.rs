@@ -177,7 +177,7 @@ pub async fn two_tickets_show_no_more_in_a_loop(world: &World) {
 pub async fn two_tickets_change_no_more_in_one_statement(world: &World) {
     let (app, context, own) = two_tickets(world).await;
     let other = entering(world, &own).await;
-    for change in ["title = 'taken'", "deleted_at = now()"] {
+    for (change, goes) in [("title = 'taken'", true), ("deleted_at = now()", false)] {
         enter(&app, world, &context).await;
         app.batch_execute(
             "set local enable_hashjoin = off; set local enable_mergejoin = off; set local enable_material = off;
@@ -192,7 +192,12 @@ pub async fn two_tickets_change_no_more_in_one_statement(world: &World) {
              where r.id = v.id
              returning case when v.n = 1 then {other}::text end"
         );
-        touches(&app, &taken, 1).await;
+        if goes {
+            touches(&app, &taken, 1).await;
+        } else {
+            // What runs of it would run on in alpha: it is stopped behind this, under another tenant's context.
+            refused(&app, &taken, "RH002").await;
+        }
         app.batch_execute("commit").await.unwrap();
     }
     // Whether she may share what is private to the owner is asked while what bears its id is hers. Then she comes back, so that

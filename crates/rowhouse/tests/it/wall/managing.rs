@@ -8,7 +8,7 @@ use rowhouse::tenants::{self, NewTenant, Status};
 use uuid::Uuid;
 
 use super::{WHO, add_member, matrix, set_status, ticket};
-use crate::attacks::{MY_RESOURCE, allowed, checks, enter, is_refused, refused, sees};
+use crate::attacks::{MY_RESOURCE, allowed, checks, enter, is_refused, refused, sees, touches};
 use crate::world::World;
 
 checks![
@@ -59,6 +59,10 @@ pub async fn a_removed_manager_leaves_nothing_behind(world: &World) {
         "insert into rowhouse.resource_acl (resource_id, principal_id, access) values ('{MY_RESOURCE}', '{}', 'admin')",
         m.viewer.uuid()
     );
+    let hand_on = format!(
+        "update rowhouse.resources set owner_id = '{}' where id = '{MY_RESOURCE}'",
+        m.viewer.uuid()
+    );
     let again = ticket(world, &Context::user(world.alpha.id, m.admin), 60).await;
     let again = format!(
         r"with given as ({share} returning 1) select rowhouse.enter('\x{}') from given",
@@ -93,13 +97,15 @@ pub async fn a_removed_manager_leaves_nothing_behind(world: &World) {
                 &plant,
                 &befriend,
                 &share,
+                &hand_on,
+                "update rowhouse.resources set visibility = 'private'",
                 "insert into rowhouse.projects (id, name) values (gen_random_uuid(), 'mine')",
                 "insert into rowhouse.teams (id, name) values (gen_random_uuid(), 'mine')",
             ] {
-                refused(&admin, attempt, "RH005 40001").await;
+                refused(&admin, attempt, "RH005 40001 25001").await;
             }
             // Nor by entering again, as what he is now, in the statement that gives it.
-            refused(&admin, &again, "RH005 40001").await;
+            refused(&admin, &again, "RH005 40001 25001").await;
             drop(admin);
             let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
             tx.execute(
@@ -117,6 +123,7 @@ pub async fn a_removed_manager_leaves_nothing_behind(world: &World) {
     allowed(&admin, &plant).await;
     allowed(&admin, &befriend).await;
     allowed(&admin, &share).await;
+    touches(&admin, &hand_on, 1).await;
     admin.batch_execute("rollback").await.unwrap();
     enter(&admin, world, &Context::user(world.alpha.id, m.admin)).await;
     allowed(&admin, &again).await;

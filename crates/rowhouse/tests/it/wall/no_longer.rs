@@ -5,14 +5,15 @@ use rowhouse::members::Role;
 use rowhouse::tenants::{self, Status};
 use uuid::Uuid;
 
-use super::{WHO, add_member, another, matrix, set_status};
-use crate::attacks::{MINE, checks, is_refused, notes_through};
+use super::{WHO, add_member, another, matrix, set_status, ticket};
+use crate::attacks::{MINE, checks, is_refused, notes_through, refused, sees_mine};
 use crate::world::World;
 
 checks![
     a_suspended_tenant_is_refused_on_every_node,
     a_removed_member_is_refused_on_every_node,
     a_revoked_key_is_refused_on_every_node,
+    a_snapshot_from_before_lets_nobody_in,
     an_expired_key_is_refused,
     a_tenant_placed_elsewhere_is_refused,
     an_unknown_tenant_is_refused_like_a_stranger,
@@ -106,6 +107,55 @@ pub async fn a_revoked_key_is_refused_on_every_node(world: &World) {
     );
     for house in [&world.house, &other] {
         is_refused(house.query(&key, WHO, &[]).await, "not-a-member");
+    }
+}
+
+/// A transaction may take over the snapshot of one that is still open, in which he has not been removed yet.
+pub async fn a_snapshot_from_before_lets_nobody_in(world: &World) {
+    let m = matrix(world).await;
+    let admin = Context::user(world.alpha.id, m.admin);
+    for end in ["removed", "suspended"] {
+        let ticket = ticket(world, &admin, 60).await;
+        let (keeper, app) = (world.app().await, world.app().await);
+        keeper
+            .batch_execute("begin isolation level repeatable read")
+            .await
+            .unwrap();
+        let snapshot: String = keeper
+            .query_one("select pg_export_snapshot()", &[])
+            .await
+            .unwrap()
+            .get(0);
+        let begin =
+            format!("begin isolation level repeatable read; set transaction snapshot '{snapshot}'");
+        let enter = format!("select rowhouse.enter('{}')", ticket.reveal());
+        app.batch_execute(&begin).await.unwrap();
+        app.batch_execute(&enter).await.unwrap();
+        sees_mine(&app).await;
+        app.batch_execute("rollback").await.unwrap();
+        if end == "removed" {
+            let mut tx = world.house.begin_system(world.alpha.id).await.unwrap();
+            let removal = "delete from rowhouse.tenant_members where user_id = $1";
+            tx.execute(removal, &[&m.admin]).await.unwrap();
+            tx.commit().await.unwrap();
+        } else {
+            set_status(world, Status::Suspended).await;
+        }
+        app.batch_execute(&begin).await.unwrap();
+        refused(&app, &enter, "40001").await;
+        app.batch_execute("rollback").await.unwrap();
+        // To read what he might have read then is not refused.
+        app.batch_execute(&format!("{begin}; set transaction read only; {enter}"))
+            .await
+            .unwrap();
+        sees_mine(&app).await;
+        refused(&app, "delete from notes", "25006").await;
+        app.batch_execute("rollback").await.unwrap();
+        if end == "removed" {
+            add_member(world, m.admin, Role::Admin).await;
+        } else {
+            set_status(world, Status::Active).await;
+        }
     }
 }
 

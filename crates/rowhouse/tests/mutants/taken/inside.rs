@@ -60,7 +60,7 @@ pub const INSIDE: &[Mutation] = &[
     ),
     (
         "inside: who was removed or demoted goes on sharing",
-        "select pg_temp.edit('rowhouse_private.entry_given', 'for share;
+        "select pg_temp.edit('rowhouse_private.said_by_oneself', 'for share;
   if not found then
     raise exception ''the caller', 'for share;
   if false then
@@ -68,13 +68,33 @@ pub const INSIDE: &[Mutation] = &[
         "a_removed_manager_leaves_nothing_behind",
     ),
     (
+        "inside: who was removed or demoted hands on",
+        "drop trigger said on rowhouse.resources",
+        "a_removed_manager_leaves_nothing_behind",
+    ),
+    (
+        "inside: a snapshot still has the entry that lets share",
+        "select pg_temp.edit('rowhouse_private.refuse_snapshot', 'current_setting(''transaction_isolation'') = any', 'false and current_setting(''transaction_isolation'') = any')",
+        "who_sees_it_goes_by_what_is_there_now",
+    ),
+    (
+        "two tickets: what is deleted is stopped under whatever context",
+        "select pg_temp.edit('rowhouse_private.resource_deleted', 'perform rowhouse_private.still_in(new.tenant_id);', '')",
+        "two_tickets_change_no_more_in_one_statement",
+    ),
+    (
+        "inside: what is deleted is stopped as far as its deleter sees",
+        "alter function rowhouse_private.resource_deleted() security invoker; grant usage on schema rowhouse_private to rowhouse_app; grant execute on function rowhouse_private.still_in to rowhouse_app",
+        "a_resource_that_its_deleter_sees_no_more_runs_nowhere",
+    ),
+    (
         "inside: who was demoted enters again while he shares",
-        "drop trigger given on rowhouse.resource_acl; create trigger given after insert or update on rowhouse.resource_acl for each row execute function rowhouse_private.entry_given()",
+        "drop trigger given on rowhouse.resource_acl; create trigger given after insert or update on rowhouse.resource_acl for each row execute function rowhouse_private.said_by_oneself()",
         "a_removed_manager_leaves_nothing_behind",
     ),
     (
         "inside: who was demoted goes on sharing",
-        "select pg_temp.edit('rowhouse_private.entry_given', 'l.role = rowhouse.caller_role()', 'true'), pg_temp.edit('rowhouse_private.entry_given', '(l.role = any', '(true or l.role = any')",
+        "select pg_temp.edit('rowhouse_private.said_by_oneself', 'l.role = rowhouse.caller_role()', 'true'), pg_temp.edit('rowhouse_private.said_by_oneself', '(l.role = any', '(true or l.role = any')",
         "a_removed_manager_leaves_nothing_behind",
     ),
     (

@@ -24,6 +24,21 @@ pub const LIVENESS: &[Mutation] = &[
         "a_removed_member_is_refused_on_every_node",
     ),
     (
+        "a snapshot from before lets in who was removed",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'current_setting(''transaction_read_only'') = ''off''', 'false')",
+        "a_snapshot_from_before_lets_nobody_in",
+    ),
+    (
+        "an address is invited twice",
+        "select pg_temp.edit('rowhouse.invite', 'lower(i.email) = lower(invite.email)', 'false')",
+        "an_address_has_one_invitation",
+    ),
+    (
+        "who was removed comes back by an invitation",
+        "select pg_temp.edit('rowhouse_private.member_went', 'and lower(i.email) = (select', 'and false and lower(i.email) = (select')",
+        "an_address_has_one_invitation",
+    ),
+    (
         "a revoked key is not carried over",
         "select pg_temp.edit('rowhouse_private.key_changed', 'perform rowhouse_private.refresh(new.tenant_id, new.id);', '')",
         "a_revoked_key_is_refused_on_every_node",
