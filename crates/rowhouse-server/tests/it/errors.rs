@@ -379,7 +379,12 @@ fn with_a_line_that_breaks(url: &str, token: &str) -> Answer {
     let body = json!({ "slug": "founded-or-not", "name": "Founded", "kind": "organization" });
     let answer = post("/api/v1/tenants", &body).by(token).send_to(serve.port);
     let founded = "select count(*) from rowhouse.tenants where slug = 'founded-or-not'";
-    assert_eq!(crate::world::count(url, founded), 1);
+    // The answer did not wait for the server, to which the COMMIT is still on its way.
+    let began = std::time::Instant::now();
+    while crate::world::count(url, founded) == 0 {
+        assert!(began.elapsed() < crate::world::LIMIT, "it was not founded");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     answer
 }
 

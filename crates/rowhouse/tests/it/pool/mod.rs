@@ -7,11 +7,14 @@ pub mod bouncer;
 mod commit;
 mod round_trips;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rowhouse::ids::TenantId;
 use rowhouse::tenants::{self, NewTenant};
 use rowhouse::{Config, Context, Error, Rowhouse};
+use tokio::sync::Notify;
 
 use crate::attacks::{MINE, allowed, checks, config_of, is_refused, notes_through, scene};
 use crate::world::{World, cluster, config};
@@ -101,8 +104,14 @@ async fn crowd(world: &World) -> Vec<(TenantId, String)> {
 
 const READ: &str = "select body from public.notes where id <= 3 order by id";
 
-/// Reads and writes as one tenant, and fails on any row that is not its own.
-async fn work(house: &Rowhouse, tenant: TenantId, slug: &str, seed: usize) -> Result<(), Error> {
+/// Reads and writes as one tenant, and fails on any row that is not its own. `begun` tells when it is in the middle.
+async fn work(
+    house: &Rowhouse,
+    tenant: TenantId,
+    slug: &str,
+    seed: usize,
+    begun: &Notify,
+) -> Result<(), Error> {
     let context = Context::tenant(tenant);
     let own = |bodies: Vec<String>| {
         let expected: Vec<String> = (1..=3).map(|n| format!("{slug} {n}")).collect();
@@ -118,6 +127,7 @@ async fn work(house: &Rowhouse, tenant: TenantId, slug: &str, seed: usize) -> Re
         1 => {
             let mut tx = house.begin(&context).await?;
             own(bodies(tx.query(READ, &[]).await?));
+            begun.notify_one();
             tx.execute(
                 "insert into public.notes (id, body) values ($1, $2) on conflict do nothing",
                 &[
@@ -140,6 +150,7 @@ async fn work(house: &Rowhouse, tenant: TenantId, slug: &str, seed: usize) -> Re
             let mut tx = house.begin(&context).await?;
             tx.execute("update public.notes set body = body where id <= 3", &[])
                 .await?;
+            begun.notify_one();
             own(bodies(tx.query(READ, &[]).await?));
             tx.rollback().await;
         }
@@ -160,22 +171,36 @@ async fn poison(house: &Rowhouse, tenant: TenantId, seed: usize) {
     }
 }
 
-/// All at once; each gets through in the end.
-async fn rush(house: &Rowhouse, tenants: &[(TenantId, String)], trouble: Trouble) {
+/// All at once; each gets through in the end. How many were cut in the middle.
+async fn rush(house: &Rowhouse, tenants: &[(TenantId, String)], trouble: Trouble) -> usize {
+    let cut = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..REQUESTS)
         .map(|n| {
-            let house = house.clone();
+            let (house, cut) = (house.clone(), cut.clone());
             let (tenant, slug) = tenants[n % tenants.len()].clone();
             tokio::spawn(async move {
                 for round in 0..3 {
                     let seed = n * 3 + round;
                     match trouble {
                         Trouble::Cancelled => {
-                            let patience = Duration::from_micros(dice(seed, 30_000) as u64);
-                            drop(
-                                tokio::time::timeout(patience, work(&house, tenant, &slug, seed))
-                                    .await,
-                            );
+                            let begun = Notify::new();
+                            let patience = async {
+                                if dice(seed + 5, 2) == 0 {
+                                    let waits = Duration::from_micros(dice(seed, 30_000) as u64);
+                                    tokio::time::sleep(waits).await;
+                                    return 0;
+                                }
+                                begun.notified().await;
+                                let works = Duration::from_micros(dice(seed, 1_000) as u64);
+                                tokio::time::sleep(works).await;
+                                1
+                            };
+                            tokio::select! {
+                                done = work(&house, tenant, &slug, seed, &begun) => drop(done),
+                                in_the_middle = patience => {
+                                    cut.fetch_add(in_the_middle, Ordering::Relaxed);
+                                }
+                            }
                         }
                         Trouble::Poison if dice(seed + 3, 2) == 0 => {
                             poison(&house, tenant, seed).await;
@@ -183,7 +208,7 @@ async fn rush(house: &Rowhouse, tenants: &[(TenantId, String)], trouble: Trouble
                         _ => {}
                     }
                 }
-                if let Err(error) = work(&house, tenant, &slug, n).await {
+                if let Err(error) = work(&house, tenant, &slug, n, &Notify::new()).await {
                     panic!("HOLE: {slug} is refused its own rows: {error:?}");
                 }
             })
@@ -192,6 +217,7 @@ async fn rush(house: &Rowhouse, tenants: &[(TenantId, String)], trouble: Trouble
     for task in tasks {
         task.await.unwrap();
     }
+    cut.load(Ordering::Relaxed)
 }
 
 async fn nobody_wrote_elsewhere(world: &World) {
@@ -225,7 +251,11 @@ pub async fn two_hundred_requests_of_twenty_tenants_see_their_own_rows_only(worl
 pub async fn requests_cancelled_half_way_leave_nothing_to_the_others(world: &World) {
     let tenants = crowd(world).await;
     let house = four(world).await;
-    bounded(rush(&house, &tenants, Trouble::Cancelled)).await;
+    let cut = bounded(rush(&house, &tenants, Trouble::Cancelled)).await;
+    assert!(
+        cut > REQUESTS / 10,
+        "{cut} were cut while they worked, the others while they waited for a connection"
+    );
     nobody_wrote_elsewhere(world).await;
 }
 
@@ -257,7 +287,8 @@ pub async fn each_poison_alone_reaches_nobody(world: &World) {
                 _ => drop(tx),
             }
             for seed in 0..3 {
-                if let Err(error) = work(&house, victim.0, &victim.1, seed).await {
+                let begun = Notify::new();
+                if let Err(error) = work(&house, victim.0, &victim.1, seed, &begun).await {
                     panic!("HOLE: the next borrower is hurt by {poison}: {error:?}");
                 }
             }
@@ -337,10 +368,10 @@ async fn a_pool_that_cannot_make_a_connection_says_so_at_the_start() {
     );
 }
 
-async fn bounded(work: impl Future<Output = ()>) {
+async fn bounded<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(90), work)
         .await
-        .expect("the requests do not end");
+        .expect("the requests do not end")
 }
 
 /// Where this process's server answers.

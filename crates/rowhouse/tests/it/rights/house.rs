@@ -40,7 +40,9 @@ pub struct House {
     dice: Dice,
     /// What was done so far, and how often.
     pub done: BTreeMap<&'static str, usize>,
-    pub steps: usize,
+    steps: usize,
+    /// Of these, how many were not tried in a suspended tenant.
+    turn: usize,
 }
 
 pub const PEOPLE: [&str; 6] = ["owner", "admin", "ann", "bob", "cleo", "viewer"];
@@ -125,6 +127,7 @@ impl House {
             dice: Dice(seed),
             done: BTreeMap::new(),
             steps: 0,
+            turn: 0,
         };
         let empty = "delete from rowhouse.resource_acl; delete from rowhouse.resources";
         world.superuser().await.batch_execute(empty).await.unwrap();
@@ -202,7 +205,7 @@ impl House {
     /// Somebody does something, or tries to: the database and the model agree whether he may.
     pub async fn step(&mut self, world: &World) {
         let callers = self.callers(world);
-        let anybody = self.dice.below(3) == 0;
+        let anybody = self.model.suspended || self.dice.below(3) == 0;
         let mut drawn = (0, self.draw());
         for _ in 0..50 {
             drawn = (self.dice.below(callers.len()), self.draw());
@@ -211,6 +214,7 @@ impl House {
             }
         }
         self.steps += 1;
+        self.turn += usize::from(!self.model.suspended);
         let (by, step) = (&callers[drawn.0], drawn.1);
         let allowed = self.model.allows(by.0, step);
         let what = format!(
@@ -231,7 +235,7 @@ impl House {
         self.model.becomes(step);
     }
 
-    /// A step of the kind that is next, of whom and what the dice say.
+    /// A step of the kind whose turn it is, of whom and what the dice say; while the tenant is suspended, of any kind.
     fn draw(&mut self) -> Step {
         let dice = &mut self.dice;
         let who = self.people[dice.below(self.people.len())].uuid();
@@ -244,7 +248,12 @@ impl House {
             1 => self.keys[0].uuid(),
             _ => who,
         };
-        match self.steps % 13 {
+        let kind = match (self.model.suspended, dice.below(4)) {
+            (true, 0) => 9,
+            (true, _) => dice.below(13),
+            (false, _) => self.turn % 13,
+        };
+        match kind {
             0 => Step::Invite(who, dice.one(Role::ALL)),
             1 if self.model.invited.is_empty() => Step::Invite(who, dice.one(Role::ALL)),
             1 => Step::Accept(dice.below(self.model.invited.len())),

@@ -180,7 +180,7 @@ pub const INSIDE: &[Mutation] = &[
     (
         "inside: an editor shares",
         "select pg_temp.edit('rowhouse_private.refresh', '(where r.role = ''admin'')', '(where r.role <> ''viewer'')')",
-        "what_everybody_may_is_what_the_model_says",
+        "who_sees_it_is_for_its_administrators_to_say",
     ),
     (
         "inside: a project's viewer edits",
