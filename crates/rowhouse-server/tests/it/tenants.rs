@@ -171,14 +171,19 @@ fn both_trails_name_the_operator_and_the_request() {
 fn an_operators_token_that_ended_opens_nothing_from_the_next_request_on() {
     let home = Tenant::founded();
     let (id, revoked) = issued("revoked", &[]);
-    let soon = number("select extract(epoch from now())::bigint + 2");
+    let soon = number("select ceil(extract(epoch from now()))::bigint + 2");
     let soon = jiff::Timestamp::from_second(soon).unwrap().to_string();
     let (_, short) = issued("short", &["--expires", &soon]);
     for token in [&revoked, &short] {
         get(&home.path("")).by(token).gets(200);
     }
     shared().ok(&["operator", "revoke", &id]);
-    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let lasts = format!("select ('{soon}' >= clock_timestamp())::int::bigint");
+    let began = std::time::Instant::now();
+    while number(&lasts) > 0 {
+        assert!(began.elapsed() < crate::world::LIMIT, "it does not end");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     let before = home.footprint();
     for token in [&revoked, &short] {
         get("/api/v1/tenants")
