@@ -388,10 +388,13 @@ begin
   end if;
   -- A snapshot may be older than the transaction (`set transaction snapshot`), and who was removed since is still there in it.
   -- A row that has changed since cannot be locked: that fails with 40001. The locks are given back at once, so that nobody
-  -- who changes the rows waits for the caller. Who only reads under a snapshot sees what he might have read then.
-  if current_setting('transaction_isolation') = any ('{repeatable read,serializable}'::text[])
-    and current_setting('transaction_read_only') = 'off'
-  then
+  -- who changes the rows waits for the caller. One that only reads takes no locks, and its seal would be good for the next
+  -- transaction of the same text (C23), which sees what is there now: it is refused, but on a standby, where no snapshot is another's.
+  if current_setting('transaction_isolation') = any ('{repeatable read,serializable}'::text[]) and not pg_is_in_recovery() then
+    if current_setting('transaction_read_only') = 'on' then
+      raise exception 'under a snapshot, nobody enters a transaction that only reads' using errcode = '25006',
+        hint = 'Leave out READ ONLY, or begin under READ COMMITTED.';
+    end if;
     begin
       perform from rowhouse_private.liveness l where l.lookup = substring(ticket, 3, 48) for share;
       perform from rowhouse_private.tenant_states s

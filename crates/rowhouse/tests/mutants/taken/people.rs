@@ -25,7 +25,12 @@ pub const LIVENESS: &[Mutation] = &[
     ),
     (
         "a snapshot from before lets in who was removed",
-        "select pg_temp.edit('rowhouse_private.enter_closely', 'current_setting(''transaction_read_only'') = ''off''', 'false')",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'and not pg_is_in_recovery()', 'and current_setting(''transaction_read_only'') = ''on''')",
+        "a_snapshot_from_before_lets_nobody_in",
+    ),
+    (
+        "a snapshot from before lets in whoever only reads",
+        "select pg_temp.edit('rowhouse_private.enter_closely', 'and not pg_is_in_recovery()', 'and current_setting(''transaction_read_only'') = ''off''')",
         "a_snapshot_from_before_lets_nobody_in",
     ),
     (
